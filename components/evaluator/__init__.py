@@ -1,0 +1,1 @@
+"""Metrics for TFX's Evaluator that TFMA does not have."""

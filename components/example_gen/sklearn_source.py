@@ -1,0 +1,52 @@
+"""The data sets that scikit-learn bundles, as named columns. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+LABELS = {"digits": "digit", "breast_cancer": "diagnosis"}
+"""Name that the target of each data set goes by as a column."""
+
+
+def load_columns(dataset: str, limit: int | None = None) -> dict[str, np.ndarray]:
+    """Returns the columns of a data set, the target among them.
+
+    digits: `image` [rows, 64] float32, pixels 0 to 16, and `digit` [rows] int64.
+    breast_cancer: 30 measurements [rows] float32, and `diagnosis` [rows] int64, 0 malignant and
+    1 benign.
+
+    Args:
+        limit: only the first rows; None for all.
+
+    Raises:
+        KeyError: if there is no such data set.
+    """
+    import sklearn.datasets
+
+    target = LABELS[dataset]
+    loaded: Any = getattr(sklearn.datasets, f"load_{dataset}")()
+    data = loaded.data[:limit].astype(np.float32)
+    columns: dict[str, np.ndarray]
+    if dataset == "digits":
+        columns = {"image": data}
+    else:
+        columns = {
+            _identifier(name): data[:, index] for index, name in enumerate(loaded.feature_names)
+        }
+    return {**columns, target: loaded.target[:limit].astype(np.int64)}
+
+
+def rows(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    """Yields each row as a dict of Python values, lists for columns of vectors."""
+    names = list(columns)
+    for values in zip(*(columns[name].tolist() for name in names), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _identifier(name: str) -> str:
+    """Turns a title such as `worst concave points` into a name that signatures can take."""
+    return re.sub(r"\W+", "_", name.strip().lower())

@@ -1,0 +1,1 @@
+"""TFX's Trainer, with the raw examples beside the transformed ones."""

@@ -1,0 +1,207 @@
+"""Reads a RunConfig from YAML and `--set` overrides, and says plainly what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where it is, what was found there, and what is allowed."""
+
+    source: str
+    key: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.key}: found {self.found}; allowed: {self.allowed}"
+
+
+class ConfigError(Exception):
+    """A configuration or input that cannot run; nothing has been written."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Returns the configuration of a file with overrides applied.
+
+    Args:
+        path: of a YAML file.
+        overrides: `dotted.key=value` each, the value in YAML.
+
+    Raises:
+        ConfigError: with every mistake found.
+    """
+    values = _read_yaml(path)
+    changed: dict[tuple[str, ...], str] = {}
+    for override in overrides:
+        keys, value = _parse_override(override)
+        _assign(values, keys, value, override)
+        changed[keys] = f"--set {override}"
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(*_problems(error, path, changed)) from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """Returns the resolved configuration as YAML that `load_config` takes."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _read_yaml(path: str) -> dict[str, Any]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        ready = ", ".join(sorted(str(found) for found in Path("configs").glob("*.yaml")))
+        raise ConfigError(
+            Problem(path, "(file)", "no such file", f"a YAML file, such as {ready or 'your own'}")
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(Problem(path, "(file)", str(error), "a YAML file in UTF-8")) from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "(file)"
+        found = getattr(error, "problem", None) or str(error)
+        raise ConfigError(Problem(path, where, found, "YAML")) from error
+    if not isinstance(values, dict):
+        raise ConfigError(
+            Problem(path, "(file)", _show(values), f"keys: {', '.join(RunConfig.model_fields)}")
+        )
+    return values
+
+
+def _parse_override(override: str) -> tuple[tuple[str, ...], Any]:
+    key, equals, text = override.partition("=")
+    keys = tuple(key.strip().split("."))
+    if not equals or not all(keys):
+        raise ConfigError(Problem("--set", override, "no key=value", "for example train.epochs=5"))
+    try:
+        return keys, yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(Problem("--set", key, text, "a value in YAML")) from error
+
+
+def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, override: str) -> None:
+    """Sets a value deep in nested dicts and lists; list items go by their index."""
+    inner: Any = values
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        if isinstance(inner, list):
+            if not key.isdecimal() or int(key) >= len(inner):
+                found = ".".join(keys[: depth + 1])
+                raise ConfigError(
+                    Problem("--set", override, found, f"an index from 0 to {len(inner) - 1}")
+                )
+            index: Any = int(key)
+        elif isinstance(inner, dict):
+            index = key
+            if not last and not isinstance(inner.get(key), (dict, list)):
+                inner[key] = {}
+        if last:
+            inner[index] = value
+        else:
+            inner = inner[index]
+
+
+def _problems(
+    error: ValidationError, path: str, changed: dict[tuple[str, ...], str]
+) -> list[Problem]:
+    problems = []
+    for item in error.errors():
+        location = tuple(str(part) for part in item["loc"])
+        source = next(
+            (text for keys, text in changed.items() if keys[: len(location)] == location[: len(keys)]),
+            path,
+        )
+        key = ".".join(location) or "(file)"
+        found = "nothing" if item["type"] == "missing" else _show(item["input"])
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "value_error" and "; allowed: " in message:
+            # A rule over several keys names the one at fault itself.
+            name, _, rest = message.partition(": found ")
+            found, _, allowed = rest.partition("; allowed: ")
+            key = f"{key}.{name}" if location else name
+        elif item["type"] == "value_error":
+            allowed = message.removeprefix("allowed: ")
+        elif item["type"] == "extra_forbidden":
+            found = "a key that does not exist"
+            allowed = _known_keys(location)
+        else:
+            allowed = _allowed(item)
+        problems.append(Problem(source, key, found, allowed))
+    return problems
+
+
+def _allowed(item: Any) -> str:
+    """Says what a pydantic error of one value allows, in the words of a configuration file."""
+    context = item.get("ctx", {})
+    kinds = {
+        "int_type": "an integer",
+        "float_type": "a number",
+        "string_type": "a text",
+        "bool_type": "true or false",
+        "list_type": "a list",
+        "dict_type": "keys and values",
+        "model_type": "keys and values",
+        "missing": "a value: this key is required",
+    }
+    limits = {
+        "greater_than": ("gt", "a number above {}"),
+        "greater_than_equal": ("ge", "a number of at least {}"),
+        "less_than": ("lt", "a number below {}"),
+        "less_than_equal": ("le", "a number of at most {}"),
+        "literal_error": ("expected", "{}"),
+        "string_pattern_mismatch": ("pattern", "a text that matches {}"),
+        "string_too_short": ("min_length", "a text of at least {} character"),
+        "too_short": ("min_length", "a list of at least {}"),
+    }
+    if item["type"] in limits:
+        name, text = limits[item["type"]]
+        return text.format(context[name])
+    return kinds.get(item["type"], item["msg"])
+
+
+def _known_keys(location: tuple[str, ...]) -> str:
+    """Returns the keys of the section that an unknown key is in, the nearest first."""
+    model: Any = RunConfig
+    for part in location[:-1]:
+        if not part.isdecimal():
+            model = _section(model.model_fields[part].annotation)
+    known = list(model.model_fields)
+    nearest = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    return f"{hint}known keys: {', '.join(known)}"
+
+
+def _section(annotation: Any) -> Any:
+    """Returns the model class inside an annotation such as `list[MetricConfig]`."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation
+    return next(
+        argument
+        for argument in typing.get_args(annotation)
+        if isinstance(argument, type) and issubclass(argument, BaseModel)
+    )
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

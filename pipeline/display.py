@@ -1,0 +1,214 @@
+"""What a person sees of a run: a live display on a terminal, plain lines anywhere else.
+
+Both are logging handlers of the progress events, so that what the nodes do in other threads
+reaches them in order.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.report import CACHED, FAILED, NOT_BLESSED, Node, Summary
+from trainer_module.progress import LOGGER_NAME
+
+_LOOKUPS = ("Baseline",)
+"""Nodes that look something up in the metadata: no work that one waits for, or that is cached."""
+
+
+class Display(logging.Handler):
+    """Collects the nodes of a run from its events; subclasses show them.
+
+    Use as a context manager around the run.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes: list[Node] = []
+        self.failure: dict[str, str] | None = None
+
+    def __enter__(self) -> Display:
+        logging.getLogger(LOGGER_NAME).addHandler(self)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        logging.getLogger(LOGGER_NAME).removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event: dict[str, Any] = getattr(record, "event", {})
+        kind = event.get("kind", "")
+        if event.get("node") in _LOOKUPS and kind != "node_failed":
+            return
+        if kind == "node_end":
+            self.nodes.append(Node(event["node"], event["state"], round(event["seconds"], 2)))
+        elif kind == "node_failed":
+            self.nodes.append(Node(event["node"], FAILED, round(event["seconds"], 2)))
+            self.failure = {"node": event["node"], "cause": event["cause"]}
+        try:
+            self.show(event)
+        except Exception:
+            self.handleError(record)
+
+    def say(self, text: str) -> None:
+        """Shows a line of its own."""
+        raise NotImplementedError
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Shows an event."""
+        raise NotImplementedError
+
+
+class PlainDisplay(Display):
+    """One line a node and a few of the training, for a pipe, a file or a scheduler's log."""
+
+    _TRAINING_LINES = 10
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._epochs = 1
+
+    def say(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+    def show(self, event: dict[str, Any]) -> None:
+        kind = event.get("kind")
+        if kind in ("node_end", "node_failed"):
+            node = self.nodes[-1]
+            self.say(f"{node.name:<18} {node.state:<7} {node.seconds:6.1f} s")
+        elif kind == "train_begin":
+            self._epochs = event["total_steps"] // event["steps_per_epoch"]
+            if event["step"]:
+                self.say(f"  resumed from the checkpoint at step {event['step']}")
+        elif kind == "epoch_end" and _is_worth_a_line(
+            event["epoch"], self._epochs, self._TRAINING_LINES
+        ):
+            self.say(f"  epoch {event['epoch']}/{self._epochs}  {_figures(event['eval'])}")
+
+
+class RichDisplay(Display):
+    """One line a node, a spinner on the one that runs, and a bar while it trains."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._running: str | None = "starting"
+        self._bar = Progress(
+            TextColumn("  epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[speed]:.0f} steps/s"),
+            TextColumn("{task.fields[left]} left"),
+            console=console,
+        )
+        self._task: Any = None
+        self._live = Live(
+            get_renderable=self._render, console=console, refresh_per_second=8, transient=True
+        )
+
+    def __enter__(self) -> Display:
+        self._live.start()
+        return super().__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        self._running = None
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False)
+
+    def show(self, event: dict[str, Any]) -> None:
+        kind = event.get("kind")
+        if kind == "node_begin":
+            self._running = event["node"]
+        elif kind in ("node_end", "node_failed"):
+            self._running, self._task = None, None
+            self._console.print(_node_line(self.nodes[-1]))
+        elif kind == "train_begin":
+            epochs = event["total_steps"] // event["steps_per_epoch"]
+            self._task = self._bar.add_task(
+                "", total=event["total_steps"], completed=event["step"], epoch=0, epochs=epochs,
+                figures="", speed=0.0, left="?",
+            )  # fmt: skip
+            if event["step"]:
+                self.say(f"  resumed from the checkpoint at step {event['step']}")
+        elif kind == "train_step" and self._task is not None:
+            speed = event["steps_per_second"]
+            left = (event["total_steps"] - event["step"]) / speed if speed else 0.0
+            self._bar.update(
+                self._task, completed=event["step"], epoch=event["epoch"], speed=speed,
+                left=f"{left:.0f} s", figures=_figures(event["values"]),
+            )  # fmt: skip
+
+    def _render(self) -> Group:
+        parts: list[Any] = []
+        if self._running:
+            parts.append(Spinner("dots", Text(f" {self._running}")))
+        if self._task is not None:
+            parts.append(self._bar.get_renderable())
+        return Group(*parts)
+
+
+def make_display(stream: TextIO) -> Display:
+    """Returns the live display if `stream` is a terminal, else the plain one."""
+    if stream.isatty():
+        return RichDisplay(Console(file=stream))
+    return PlainDisplay(stream)
+
+
+def summary_lines(summary: Summary, predict_command: str) -> list[str]:
+    """Returns the closing lines of a run."""
+    lines = [""]
+    if summary.rows:
+        counts = ", ".join(f"{count} {split}" for split, count in summary.rows.items())
+        lines.append(f"read       {sum(summary.rows.values())} rows: {counts}")
+    if summary.training:
+        training = summary.training
+        lines.append(
+            f"trained    {training['epochs']} epochs, {training['steps']} steps; best epoch "
+            f"{training['best_epoch']}: {_figures(training['eval'])}"
+        )
+    if summary.metrics:
+        lines.append(f"evaluated  {_figures(summary.metrics)} on the test split")
+    if summary.blessing:
+        verdict = "blessed" if summary.blessing["blessed"] else "refused"
+        lines.append(f"decided    {verdict}: {summary.blessing['reason']}")
+    if summary.status == NOT_BLESSED:
+        lines.append("pushed     nothing; the serving directory is as it was")
+    elif summary.status == CACHED:
+        lines.append(f"pushed     nothing new; {summary.servable} is in place")
+    elif summary.servable:
+        lines += [f"pushed     {summary.servable}", f"try it     {predict_command}"]
+    lines.append(f"took       {summary.seconds:.1f} s; log {summary.run_dir}/run.log")
+    return lines
+
+
+
+
+def _node_line(node: Node) -> Text:
+    color = {"done": "green", CACHED: "cyan", FAILED: "red"}[node.state]
+    mark = {"done": "✓", CACHED: "=", FAILED: "✗"}[node.state]
+    return Text.assemble(
+        (f"{mark} ", color), f"{node.name:<18} ", (f"{node.state:<7}", color), f"{node.seconds:6.1f} s"
+    )
+
+
+def _figures(values: dict[str, float]) -> str:
+    """Returns the loss and the heads' metrics, not the parts of the loss nor what is of no use."""
+    hidden = ("loss/", "learning_rate", "gradient_norm")
+    return "  ".join(
+        f"{name} {value:.4f}" for name, value in values.items() if not name.startswith(hidden)
+    )
+
+
+def _is_worth_a_line(epoch: int, epochs: int, lines: int) -> bool:
+    """Picks about `lines` epochs, evenly, the last one among them."""
+    return epoch == epochs or epoch % -(-epochs // lines) == 0

@@ -1,0 +1,170 @@
+"""What the Evaluator measures, and what its verdict means in words and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from google.protobuf import json_format
+
+from pipeline.config import EvaluateConfig, MetricConfig
+from trainer_module.export import EVALUATION_FEATURES
+from trainer_module.tasks.base import Task
+
+_CLASSES = {
+    "accuracy": {"class_name": "SparseCategoricalAccuracy"},
+    "binary_accuracy": {"class_name": "BinaryAccuracy"},
+    "auc": {"class_name": "AUC"},
+    "r2": {"class_name": "R2", "module": "components.evaluator.metrics"},
+    "mse": {"class_name": "MeanSquaredError"},
+    "mae": {"class_name": "MeanAbsoluteError"},
+}
+
+Values = dict[str, float]
+"""Metric values by `head/name`."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A model's metrics on the test split: overall, and by slice such as `digit:3`."""
+
+    overall: Values
+    slices: dict[str, Values]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One threshold held against a figure."""
+
+    text: str
+    passed: bool
+
+
+def eval_config(evaluate: EvaluateConfig, task: Task) -> tfma.EvalConfig:
+    """Returns TFMA's configuration for the task's served outputs and transformed labels."""
+    heads = {head.name: head for head in task.heads}
+    used = {metric.head: heads[metric.head] for metric in evaluate.metrics}
+    model_spec: dict[str, Any] = {
+        "signature_name": "serving_default",
+        "preprocessing_function_names": [EVALUATION_FEATURES],
+        "label_keys": {head.served: head.label for head in used.values()},
+    }
+    metrics_specs = [
+        {
+            "output_names": [used[metric.head].served],
+            "metrics": [_metric_spec(metric, evaluate.slices)],
+        }
+        for metric in evaluate.metrics
+    ]
+    config = {
+        "model_specs": [model_spec],
+        "slicing_specs": [{}, *({"feature_keys": [name]} for name in evaluate.slices)],
+        "metrics_specs": metrics_specs,
+        "options": {"include_default_metrics": False},
+    }
+    return json_format.ParseDict(config, tfma.EvalConfig())
+
+
+def _metric_spec(metric: MetricConfig, slices: Sequence[str]) -> dict[str, Any]:
+    spec: dict[str, Any] = {**_CLASSES[metric.name], "config": f'"name": "{metric.name}"'}
+    threshold: dict[str, Any] = {}
+    bounds = {"lower_bound": metric.at_least, "upper_bound": metric.at_most}
+    bounds = {name: value for name, value in bounds.items() if value is not None}
+    if bounds:
+        threshold["value_threshold"] = bounds
+    if metric.max_regression is not None:
+        sign = -1.0 if metric.higher_is_better else 1.0
+        threshold["change_threshold"] = {
+            "direction": "HIGHER_IS_BETTER" if metric.higher_is_better else "LOWER_IS_BETTER",
+            "absolute": sign * metric.max_regression,
+        }
+    if threshold:
+        spec["threshold"] = threshold
+    if metric.slice_at_least is not None:
+        spec["per_slice_thresholds"] = [
+            {
+                "slicing_specs": [{"feature_keys": [name]} for name in slices],
+                "threshold": {"value_threshold": {"lower_bound": metric.slice_at_least}},
+            }
+        ]
+    return spec
+
+
+def load_measurements(
+    evaluation_uri: str, task: Task
+) -> tuple[Measurement, Measurement | None]:
+    """Reads what TFMA wrote; returns the candidate's figures and, if there is one, the baseline's."""
+    config = tfma.load_eval_result(evaluation_uri).config
+    names = {spec.name for spec in config.model_specs}
+    if tfma.BASELINE_KEY not in names:
+        return _measurement(tfma.load_eval_result(evaluation_uri), task), None
+    candidate, baseline = (
+        _measurement(tfma.load_eval_result(evaluation_uri, model_name=name), task)
+        for name in (tfma.CANDIDATE_KEY, tfma.BASELINE_KEY)
+    )
+    return candidate, baseline
+
+
+def _measurement(result: Any, task: Task) -> Measurement:
+    head_names = {head.served: head.name for head in task.heads}
+    overall: Values = {}
+    slices: dict[str, Values] = {}
+    for slice_key, outputs in result.slicing_metrics:
+        values = {
+            f"{head_names[output]}/{name}": value["doubleValue"]
+            for output, by_sub_key in outputs.items()
+            if output in head_names
+            for by_name in by_sub_key.values()
+            for name, value in by_name.items()
+            if name in _CLASSES and "doubleValue" in value
+        }
+        if slice_key:
+            slices[",".join(f"{feature}:{value}" for feature, value in slice_key)] = values
+        else:
+            overall = values
+    return Measurement(overall, dict(sorted(slices.items())))
+
+
+def checks(
+    evaluate: EvaluateConfig, candidate: Measurement, baseline: Measurement | None
+) -> list[Check]:
+    """Returns every threshold of the configuration with the figure it was held against.
+
+    The verdict is TFMA's; this puts it in words. A test holds the two together.
+    """
+    found: list[Check] = []
+    for metric in evaluate.metrics:
+        key = f"{metric.head}/{metric.name}"
+        value = candidate.overall[key]
+        if metric.at_least is not None:
+            found.append(_bound(key, value, ">=", metric.at_least))
+        if metric.at_most is not None:
+            found.append(_bound(key, value, "<=", metric.at_most))
+        if metric.slice_at_least is not None:
+            found += [
+                _bound(f"{key} of {name}", values[key], ">=", metric.slice_at_least)
+                for name, values in candidate.slices.items()
+                if key in values
+            ]
+        if metric.max_regression is not None and baseline is not None:
+            found.append(_change(metric, key, value, baseline.overall[key]))
+    return found
+
+
+def _bound(name: str, value: float, relation: str, bound: float) -> Check:
+    passed = value >= bound if relation == ">=" else value <= bound
+    verdict = f"{relation} {bound:g}" if passed else f"is not {relation} {bound:g}"
+    return Check(f"{name} {value:.4f} {verdict}", passed)
+
+
+def _change(metric: MetricConfig, key: str, value: float, before: float) -> Check:
+    assert metric.max_regression is not None
+    worse_by = before - value if metric.higher_is_better else value - before
+    passed = worse_by <= metric.max_regression
+    text = f"{key} {value:.4f} against {before:.4f} of the last blessed model"
+    if worse_by > 0:
+        limit = "within" if passed else "more than"
+        text += f": worse by {worse_by:.4f}, {limit} the {metric.max_regression:g} allowed"
+    return Check(text, passed)

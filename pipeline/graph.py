@@ -1,0 +1,121 @@
+"""The pipeline: which components there are and what each gets from which."""
+
+from __future__ import annotations
+
+# By module rather than through `tfx.v1`, which imports Google Cloud's AI Platform too and with it
+# takes twice as long.
+from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import transform_pb2
+from tfx.types import Channel
+from tfx.types.standard_artifacts import Model, ModelBlessing
+
+from components.baseline import BaselineStrategy
+from components.example_gen.component import SklearnExampleGen
+from components.pusher.component import Pusher
+from components.trainer.component import Trainer
+from pipeline.config import RunConfig
+from pipeline.evaluation import eval_config
+from pipeline.source_hash import source_hash
+from trainer_module.config import TrainerSettings
+from trainer_module.tasks import dotted_path
+from trainer_module.tasks.base import Task
+
+PREPROCESSING_FN = "trainer_module.preprocessing.preprocessing_fn"
+
+
+def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
+    """Returns the graph of a run.
+
+    A hash of the source that a node runs is among its parameters, so that TFX's cache, which
+    knows only artifacts and parameters, sees a change of code.
+
+    Args:
+        task: the task that `config` names; tells the heads to evaluate and where its code is.
+    """
+    root = config.pipeline_root
+    task_module = type(task).__module__
+    features_module = type(task).preprocessing_fn.__module__
+
+    example_gen = SklearnExampleGen(
+        data=config.data, code=source_hash("components.example_gen.executor")
+    ).with_id("ExampleGen")
+    statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
+    schema_gen = SchemaGen(
+        statistics=statistics_gen.outputs["statistics"],
+        exclude_splits=["eval", "test"],
+        infer_feature_shape=True,
+    )
+    example_validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+    transform = Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        preprocessing_fn=PREPROCESSING_FN,
+        custom_config={
+            "task": dotted_path(config.task.name),
+            "label": config.data.label,
+            "options": config.transform.options,
+            "code": source_hash("trainer_module.preprocessing", features_module),
+        },
+        splits_config=transform_pb2.SplitsConfig(
+            analyze=["train"], transform=["train", "eval"]
+        ),
+        disable_statistics=True,
+    )
+    trainer = Trainer(
+        examples=transform.outputs["transformed_examples"],
+        raw_examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema_gen.outputs["schema"],
+        settings=TrainerSettings(
+            task=config.task,
+            train=config.train,
+            label=config.data.label,
+            code=source_hash("trainer_module.run_fn", task_module),
+            checkpoint_root=str(root / "checkpoints"),
+        ),
+    )
+    baseline = Resolver(
+        strategy_class=BaselineStrategy,
+        candidate=trainer.outputs["model"],
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("Baseline")
+    evaluator = Evaluator(
+        examples=example_gen.outputs["examples"],
+        example_splits=["test"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        eval_config=eval_config(config.evaluate, task),
+    )
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        model_run=trainer.outputs["model_run"],
+        serving_root=str(config.serving_root),
+        model_name=config.model_name,
+        serve=config.serve,
+    )
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(root / "artifacts"),
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            transform,
+            trainer,
+            baseline,
+            evaluator,
+            pusher,
+        ],
+        enable_cache=config.cache,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(root / "metadata.sqlite")
+        ),
+    )

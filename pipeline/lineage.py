@@ -1,0 +1,74 @@
+"""What the metadata store knows of a run: the state of each node and what came out of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2
+
+_Execution = metadata_store_pb2.Execution
+
+CACHED, DONE = "cached", "done"
+
+
+class Lineage:
+    """One run of one pipeline in the store.
+
+    Args:
+        store: an open ML Metadata store.
+        pipeline: the pipeline's name.
+        run_id: of the run.
+    """
+
+    def __init__(self, store: Any, pipeline: str, run_id: str) -> None:
+        self._store = store
+        self._pipeline = pipeline
+        context = store.get_context_by_type_and_name("pipeline_run", run_id)
+        executions = store.get_executions_by_context(context.id) if context else []
+        self._executions = {execution.id: execution for execution in executions}
+
+    def node_state(self, node: str) -> str:
+        """Returns `cached` if the node's outputs were reused or were in place, else `done`."""
+        execution = self._execution(node)
+        if execution.last_known_state == _Execution.CACHED:
+            return CACHED
+        pushed = [
+            artifact.custom_properties["is_new"].int_value
+            for artifact in self.outputs(node)
+            if "is_new" in artifact.custom_properties
+        ]
+        return CACHED if pushed == [0] else DONE
+
+    def outputs(self, node: str) -> list[Any]:
+        """Returns the artifacts that the node put out, newest last."""
+        execution = self._execution(node)
+        events = self._store.get_events_by_execution_ids([execution.id])
+        ids = [
+            event.artifact_id
+            for event in events
+            if event.type == metadata_store_pb2.Event.OUTPUT
+        ]
+        return sorted(self._store.get_artifacts_by_id(ids), key=lambda artifact: artifact.id)
+
+    def output(self, node: str, type_name: str) -> Any:
+        """Returns the one output artifact of that type.
+
+        Raises:
+            LookupError: if there is none.
+        """
+        for artifact in reversed(self.outputs(node)):
+            if artifact.type == type_name:
+                return artifact
+        raise LookupError(f"{node} has no {type_name} in this run")
+
+    def _execution(self, node: str) -> Any:
+        context = self._store.get_context_by_type_and_name("node", f"{self._pipeline}.{node}")
+        if context is not None:
+            found = [
+                self._executions[execution.id]
+                for execution in self._store.get_executions_by_context(context.id)
+                if execution.id in self._executions
+            ]
+            if found:
+                return max(found, key=lambda execution: execution.id)
+        raise LookupError(f"{node} did not run in this run")

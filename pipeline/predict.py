@@ -1,0 +1,128 @@
+"""Asks a pushed version: reads raw rows, runs a signature, writes the answers as JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.config_file import ConfigError, Problem
+
+BATCH = 256
+
+
+def read_rows(text: str, source: str) -> list[dict[str, Any]]:
+    """Reads rows from JSON (an object, a list of objects, or one object a line) or CSV.
+
+    CSV has a header; a cell is read as JSON where it is JSON, so that `[1, 2]` is a vector, and
+    as text otherwise.
+
+    Args:
+        source: where the text is from, for the messages.
+
+    Raises:
+        ConfigError: if there are no rows, or they cannot be read.
+    """
+    stripped = text.strip()
+    if not stripped:
+        raise ConfigError(Problem(source, "rows", "none", "JSON objects, or CSV with a header"))
+    if stripped[0] not in "[{":
+        rows = [
+            {name: _cell(cell) for name, cell in row.items() if name is not None}
+            for row in csv.DictReader(io.StringIO(stripped))
+        ]
+        if not rows:
+            raise ConfigError(Problem(source, "rows", "a header alone", "one row or more"))
+        return rows
+    try:
+        whole = json.loads(stripped)
+        rows = whole if isinstance(whole, list) else [whole]
+    except json.JSONDecodeError:
+        rows = list(_json_lines(stripped, source))
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise ConfigError(Problem(source, f"row {number}", repr(row), "an object of features"))
+    if not rows:
+        raise ConfigError(Problem(source, "rows", "none", "one object or more"))
+    return rows
+
+
+def sample_rows(folder: Path, count: int) -> list[dict[str, Any]]:
+    """Returns rows of the bundled data set that a version was trained on, without the label.
+
+    Raises:
+        ConfigError: if the version does not say what it was trained on.
+    """
+    from components.example_gen.sklearn_source import LABELS, load_columns, rows
+    from serving.versions import read_manifest
+
+    dataset = read_manifest(folder).get("dataset")
+    if dataset not in LABELS:
+        raise ConfigError(
+            Problem(str(folder), "--sample", f"data set {dataset!r}", f"{', '.join(LABELS)}")
+        )
+    columns = load_columns(dataset, count)
+    del columns[LABELS[dataset]]
+    return list(rows(columns))
+
+
+def predict(folder: Path, signature: str, rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yields the answer to each row as a line of JSON.
+
+    Raises:
+        ConfigError: if a row does not fit the signature.
+    """
+    from serving.session import InvalidRequest, SavedModelSession
+
+    session = SavedModelSession(folder)
+    rows = list(rows)
+    try:
+        names = list(session.signature(signature).inputs)
+        for first in range(0, len(rows), BATCH):
+            batch = rows[first : first + BATCH]
+            for offset, row in enumerate(batch):
+                missing = [name for name in names if name not in row]
+                if missing:
+                    raise InvalidRequest(
+                        f"row {first + offset + 1}: no {', '.join(missing)}; "
+                        f"allowed: {', '.join(names)}"
+                    )
+            inputs: dict[str, Any] = {name: [row[name] for row in batch] for name in names}
+            answers = session.run(signature, inputs)
+            for index in range(len(batch)):
+                yield json.dumps({name: _plain(value[index]) for name, value in answers.items()})
+    except InvalidRequest as error:
+        found, _, allowed = str(error).partition("; allowed: ")
+        problem = Problem(str(folder), signature, found, allowed or "rows that fit the signature")
+        raise ConfigError(problem) from error
+
+
+def _json_lines(text: str, source: str) -> Iterator[Any]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ConfigError(
+                    Problem(source, f"line {number}", line[:60], f"JSON ({error.msg})")
+                ) from error
+
+
+def _cell(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, TypeError):
+        return text
+
+
+def _plain(value: Any) -> Any:
+    """Turns an array or a NumPy scalar into what JSON holds; bytes as text."""
+    plain = np.asarray(value).tolist()
+    if isinstance(plain, list):
+        return [_plain(item) for item in plain]
+    return plain.decode("utf-8", "replace") if isinstance(plain, bytes) else plain

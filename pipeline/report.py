@@ -1,0 +1,153 @@
+"""The summary of a run: what was read, trained, evaluated, decided and pushed."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.config import RunConfig
+    from trainer_module.tasks.base import Task
+
+PUSHED, CACHED, NOT_BLESSED, FAILED = "pushed", "cached", "not_blessed", "failed"
+
+SUMMARY_FILE = "summary.json"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a run; `state` is done, cached or failed, `seconds` its wall time."""
+
+    name: str
+    state: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run, as `--json` prints it and `summary.json` in the run's folder keeps it."""
+
+    status: str
+    run_id: str
+    run_dir: str
+    servable: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    slices: dict[str, dict[str, float]] = field(default_factory=dict)
+    blessing: dict[str, Any] | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    training: dict[str, Any] | None = None
+    nodes: list[Node] = field(default_factory=list)
+    seconds: float = 0.0
+    error: dict[str, str] | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def write(self) -> None:
+        """Writes `summary.json` into the run's folder, whole or not at all."""
+        path = Path(self.run_dir, SUMMARY_FILE)
+        partial = path.with_suffix(".partial")
+        partial.write_text(self.to_json() + "\n", encoding="utf-8")
+        os.replace(partial, path)
+
+
+def summarize(
+    config: RunConfig, task: Task, run_id: str, run_dir: Path, nodes: list[Node], seconds: float
+) -> Summary:
+    """Reads the metadata and the artifacts of a run whose nodes all ended well."""
+    from tfx.orchestration import metadata
+
+    from pipeline.evaluation import checks, load_measurements
+    from pipeline.lineage import Lineage
+
+    connection = metadata.sqlite_metadata_connection_config(
+        str(config.pipeline_root / "metadata.sqlite")
+    )
+    with metadata.Metadata(connection) as handle:
+        lineage = Lineage(handle.store, config.name, run_id)
+        statistics = lineage.output("StatisticsGen", "ExampleStatistics")
+        model_run = lineage.output("Trainer", "ModelRun")
+        evaluation = lineage.output("Evaluator", "ModelEvaluation")
+        blessing = lineage.output("Evaluator", "ModelBlessing")
+        pushed = lineage.output("Pusher", "PushedModel")
+
+    candidate, baseline = load_measurements(evaluation.uri, task)
+    held = checks(config.evaluate, candidate, baseline)
+    blessed = bool(blessing.custom_properties["blessed"].int_value)
+    is_pushed = bool(pushed.custom_properties["pushed"].int_value)
+    deciding = [check for check in held if check.passed == blessed]
+    if not blessed:
+        status = NOT_BLESSED
+    elif all(node.state == CACHED for node in nodes):
+        status = CACHED
+    else:
+        status = PUSHED
+    return Summary(
+        status=status,
+        run_id=run_id,
+        run_dir=str(run_dir),
+        servable=pushed.custom_properties["pushed_destination"].string_value if is_pushed else None,
+        metrics=candidate.overall,
+        slices=candidate.slices,
+        blessing={
+            "blessed": blessed,
+            "reason": "; ".join(check.text for check in deciding),
+            "baseline": baseline.overall if baseline else None,
+        },
+        rows=_row_counts(statistics.uri),
+        training=_training(model_run.uri, config),
+        nodes=nodes,
+        seconds=seconds,
+    )
+
+
+def _row_counts(statistics_uri: str) -> dict[str, int]:
+    """Returns the rows of each split, as StatisticsGen counted them."""
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    counts = {}
+    for split in ("train", "eval", "test"):
+        content = Path(statistics_uri, f"Split-{split}", "FeatureStats.pb").read_bytes()
+        listed = statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
+        counts[split] = int(listed.datasets[0].num_examples)
+    return counts
+
+
+def _training(model_run_uri: str, config: RunConfig) -> dict[str, Any]:
+    """Returns the epochs trained, and the epoch that was exported with its eval metrics."""
+    lines = Path(model_run_uri, "history.jsonl").read_text(encoding="utf-8").splitlines()
+    epochs = [json.loads(line) for line in lines]
+    sign = 1.0 if config.train.best.mode == "min" else -1.0
+    best = min(epochs, key=lambda epoch: sign * epoch["eval"][config.train.best.metric])
+    return {
+        "epochs": len(epochs),
+        "steps": epochs[-1]["step"],
+        "best_epoch": best["epoch"],
+        "eval": best["eval"],
+    }
+
+
+def past_runs(root: Path) -> list[dict[str, Any]]:
+    """Returns the runs of every pipeline under `root`, oldest first, as their summaries say.
+
+    A run that was killed left no summary: its status is `interrupted`, or it is still going.
+    """
+    found = []
+    for folder in root.glob("*/runs/*"):
+        path = folder / SUMMARY_FILE
+        summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found.append(
+            {
+                "pipeline": folder.parent.parent.name,
+                "run_id": folder.name,
+                "status": summary.get("status", "interrupted"),
+                "seconds": summary.get("seconds"),
+                "metrics": summary.get("metrics", {}),
+                "servable": summary.get("servable"),
+                "run_dir": str(folder),
+            }
+        )
+    return sorted(found, key=lambda run: run["run_id"])

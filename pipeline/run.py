@@ -1,0 +1,118 @@
+"""One run from a configuration to a pushed model, or to the reason why not."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.checks import check_inputs, check_task
+from pipeline.config_file import dump_config, load_config
+from pipeline.display import Display, make_display, summary_lines
+from pipeline.output import CapturedOutput
+from pipeline.report import FAILED, NOT_BLESSED, Summary, summarize
+
+if TYPE_CHECKING:
+    from pipeline.config import RunConfig
+    from trainer_module.tasks.base import Task
+
+EXIT_OK, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_NOT_BLESSED = 0, 1, 2, 4
+
+LOG_FILE = "run.log"
+CONFIG_FILE = "config.yaml"
+
+
+def run(path: str, overrides: list[str], as_json: bool) -> int:
+    """Runs a configuration and shows it; returns the exit code.
+
+    Args:
+        path: of the YAML file.
+        overrides: `key=value` each.
+        as_json: print the summary as one line of JSON at the end of stdout, and the rest to
+            stderr.
+
+    Raises:
+        ConfigError: before anything is written.
+    """
+    began = time.monotonic()
+    config = load_config(path, overrides)
+    check_inputs(config, path)
+    command = ["tapeline", "run", path, *(part for item in overrides for part in ("--set", item))]
+    with CapturedOutput() as output:
+        stream = output.stderr if as_json else output.stdout
+        with make_display(stream) as display:
+            task = _prepare(config, path)
+            run_dir = _make_run_dir(config)
+            output.log_to(run_dir / LOG_FILE)
+            display.say(f"{config.name}  run {run_dir.name}")
+            summary = _execute(config, task, run_dir, display, began)
+        summary.write()
+        _show(summary, config, shlex.join(command), display)
+        if as_json:
+            print(summary.to_json(), file=output.stdout, flush=True)
+    codes = {FAILED: EXIT_FAILED, NOT_BLESSED: EXIT_NOT_BLESSED}
+    return codes.get(summary.status, EXIT_OK)
+
+
+def _prepare(config: RunConfig, path: str) -> Task:
+    """Sets up the devices, before anything uses them, and makes the task."""
+    from trainer_module.strategy import configure_devices
+
+    configure_devices(config.train)
+    return check_task(config, path)
+
+
+def _make_run_dir(config: RunConfig) -> Path:
+    """Makes the run's folder, named by the time, and writes the resolved configuration into it."""
+    runs = config.pipeline_root / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    while True:
+        run_dir = runs / datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+        try:
+            run_dir.mkdir()
+        except FileExistsError:
+            continue
+        (run_dir / CONFIG_FILE).write_text(dump_config(config), encoding="utf-8")
+        return run_dir
+
+
+def _execute(
+    config: RunConfig, task: Task, run_dir: Path, display: Display, began: float
+) -> Summary:
+    """Runs the pipeline in this process; a failure becomes a summary that tells it."""
+    from pipeline.compiler import compile_pipeline
+    from pipeline.runners.local import LocalRunner, one_line
+
+    try:
+        LocalRunner().run_compiled(compile_pipeline(config, task), run_dir.name)
+        seconds = time.monotonic() - began
+        return summarize(config, task, run_dir.name, run_dir, display.nodes, seconds)
+    except Exception as error:
+        # To the log, where the libraries' own lines about it are.
+        sys.excepthook(type(error), error, error.__traceback__)
+        return Summary(
+            status=FAILED,
+            run_id=run_dir.name,
+            run_dir=str(run_dir),
+            nodes=display.nodes,
+            seconds=time.monotonic() - began,
+            error=display.failure or {"node": "(none)", "cause": one_line(error)},
+        )
+
+
+def _show(summary: Summary, config: RunConfig, command: str, display: Display) -> None:
+    if summary.error:
+        display.say(
+            f"\nfailed     {summary.error['node']}: {summary.error['cause']}\n"
+            f"log        {summary.run_dir}/{LOG_FILE}\n"
+            f"go on      {command}"
+        )
+        return
+    predict = f"tapeline predict {config.model_folder} --sample 3"
+    for line in summary_lines(summary, predict):
+        display.say(line)
+
+

@@ -1,0 +1,1 @@
+"""Where a pipeline runs. Every runner starts from the same compiled graph."""

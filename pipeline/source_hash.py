@@ -1,0 +1,107 @@
+"""Hashes of the source behind dotted paths, so that a cache notices when code changes.
+
+The hash of a module covers its own source and, transitively, the modules of the project that it
+imports by an import statement; libraries count by their versions, which `library_versions` gives.
+Comments, docstrings and layout do not count. The packages that a module lies in count by their
+own source alone: what a package's `__init__` imports for its other modules is not what this one
+depends on. What is imported by a computed name is not seen: give that path too.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+_LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-transform", "tensorflow-model-analysis", "tfx")
+_LIBRARY_FOLDERS = tuple(
+    Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+
+
+def source_hash(*modules: str) -> str:
+    """Returns a hash of the source of the named modules and of what they import.
+
+    Raises:
+        ModuleNotFoundError: if a named module cannot be found.
+    """
+    sources: dict[str, str] = {}
+    for module in modules:
+        _collect(module, module.partition(".")[0], sources)
+    digest = hashlib.sha256(library_versions().encode())
+    for name in sorted(sources):
+        digest.update(f"{name}\0{sources[name]}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def library_versions() -> str:
+    """Returns the versions of the libraries that decide what the code computes."""
+    return " ".join(f"{name}={importlib.metadata.version(name)}" for name in _LIBRARIES)
+
+
+def _collect(module: str, root_package: str, sources: dict[str, str]) -> None:
+    if sources.get(module):
+        return
+    path = _project_file(module, root_package)
+    if path is None:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = list(_imports(tree, module, is_package=path.name == "__init__.py"))
+    sources[module] = _normalized(tree)
+    for package in _parents(module):
+        parent = _project_file(package, root_package)
+        if parent is not None and package not in sources:
+            sources[package] = _normalized(ast.parse(parent.read_text(encoding="utf-8")))
+    for name in imported:
+        _collect(name, root_package, sources)
+
+
+def _parents(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    for depth in range(1, len(parts)):
+        yield ".".join(parts[:depth])
+
+
+def _project_file(module: str, root_package: str) -> Path | None:
+    """Returns a module's file; None for a library, a built-in, and what is not a module."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    path = Path(spec.origin).resolve()
+    in_library = any(folder in path.parents for folder in _LIBRARY_FOLDERS)
+    if in_library and module.partition(".")[0] != root_package:
+        return None
+    return path
+
+
+def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
+    """Yields the names that may be modules among what a module imports."""
+    package = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base] if base else above)
+            yield base
+            for alias in node.names:
+                yield f"{base}.{alias.name}"
+
+
+def _normalized(tree: ast.Module) -> str:
+    """Returns a module's syntax tree as text, without docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+    return ast.dump(tree)

@@ -1,0 +1,53 @@
+"""The `serve` part of a run's configuration, held to TF Serving's own rules."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class BatchingConfig(_Section):
+    """TF Serving's BatchingParameters; units and meanings are TF Serving's."""
+
+    max_batch_size: int = Field(64, gt=0)
+    batch_timeout_micros: int = Field(1000, ge=0, description="microseconds a request may wait")
+    max_enqueued_batches: int = Field(100, gt=0)
+    num_batch_threads: int = Field(2, gt=0)
+    allowed_batch_sizes: list[int] = Field(
+        default_factory=list, description="empty: any size up to max_batch_size"
+    )
+
+    @field_validator("allowed_batch_sizes")
+    @classmethod
+    def _increasing(cls, sizes: list[int]) -> list[int]:
+        if any(size <= 0 for size in sizes) or sizes != sorted(set(sizes)):
+            raise ValueError("allowed: positive sizes in increasing order")
+        return sizes
+
+    @model_validator(mode="after")
+    def _last_is_the_largest(self) -> BatchingConfig:
+        if self.allowed_batch_sizes and self.allowed_batch_sizes[-1] != self.max_batch_size:
+            raise ValueError(
+                f"allowed_batch_sizes: found {self.allowed_batch_sizes}; "
+                f"allowed: the last one equal to max_batch_size ({self.max_batch_size})"
+            )
+        return self
+
+
+class ServeConfig(_Section):
+    """Where a blessed model goes, and how TF Serving is told to serve it."""
+
+    root: str | None = Field(
+        None, min_length=1, description="null: the folder `serving` under the pipeline's root"
+    )
+    model_name: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="null: the run's name"
+    )
+    keep_versions: int = Field(3, gt=0, description="older versions are removed after a push")
+    tolerance: float = Field(
+        1e-5, gt=0, description="largest difference of the exported model from the trained one"
+    )
+    batching: BatchingConfig = BatchingConfig()

@@ -1,0 +1,96 @@
+"""A SavedModel loaded the way TF Serving loads it: a V1 session, the main op run, no Python code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class InvalidRequest(ValueError):
+    """A request that does not fit the signature it is for."""
+
+
+class SavedModelSession:
+    """The signatures of a SavedModel, ready to run.
+
+    `tf.saved_model.load` restores Python objects as well and so accepts models that TF Serving
+    cannot run; this does not.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph)
+        with graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        self.signatures: dict[str, Any] = {
+            name: signature
+            for name, signature in loaded.signature_def.items()
+            if name != "__saved_model_init_op"
+        }
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs a signature on a batch.
+
+        Args:
+            inputs: one array an input, the batch first.
+
+        Raises:
+            InvalidRequest: if there is no such signature, or the inputs differ from it in names,
+                types or shapes.
+        """
+        definition = self.signature(signature)
+        checked = self._checked(definition, inputs)
+        fetches = {name: info.name for name, info in definition.outputs.items()}
+        feeds = {definition.inputs[name].name: value for name, value in checked.items()}
+        return self._session.run(fetches, feeds)
+
+    def signature(self, name: str) -> Any:
+        """Returns the SignatureDef of that name."""
+        if name not in self.signatures:
+            raise InvalidRequest(
+                f"signature: found {name!r}; allowed: {', '.join(sorted(self.signatures))}"
+            )
+        return self.signatures[name]
+
+    @staticmethod
+    def _checked(definition: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Returns the inputs as arrays of the signature's types.
+
+        TensorFlow aborts the process on some shapes that do not fit, so all is checked before.
+        """
+        if set(inputs) != set(definition.inputs):
+            missing = sorted(set(definition.inputs) - set(inputs))
+            unknown = sorted(set(inputs) - set(definition.inputs))
+            raise InvalidRequest(
+                f"inputs: missing {missing or 'none'}, unknown {unknown or 'none'}; "
+                f"allowed: exactly {sorted(definition.inputs)}"
+            )
+        checked = {}
+        for name, info in definition.inputs.items():
+            dtype = tf.dtypes.as_dtype(info.dtype)
+            shape = tf.TensorShape(info.tensor_shape)
+            try:
+                value = np.asarray(inputs[name], dtype=dtype.as_numpy_dtype)
+            except (ValueError, TypeError) as error:
+                raise InvalidRequest(
+                    f"{name}: found {_short(inputs[name])}; allowed: {dtype.name} of shape {shape}"
+                ) from error
+            if not shape.is_compatible_with(value.shape):
+                raise InvalidRequest(
+                    f"{name}: found shape {list(value.shape)}; allowed: {dtype.name} of shape "
+                    f"{shape}, the batch first"
+                )
+            checked[name] = value
+        sizes = {name: len(value) for name, value in checked.items()}
+        if len(set(sizes.values())) > 1:
+            raise InvalidRequest(f"inputs: found batches of different sizes: {sizes}")
+        return checked
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,37 @@
+"""Per-example losses and metrics that tasks share; all take [b, ...] and return [b], float32."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """labels [b] int, logits [b, classes]; in nats."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def sigmoid_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """labels [b] of 0 and 1, logits [b]; in nats."""
+    return tf.nn.sigmoid_cross_entropy_with_logits(
+        labels=tf.cast(labels, logits.dtype), logits=logits
+    )
+
+
+def squared_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+    """labels and predictions [b, d]; the mean over d."""
+    return tf.reduce_mean(tf.math.squared_difference(labels, predictions), axis=-1)
+
+
+def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+    """labels and predictions [b, d]; the mean over d."""
+    return tf.reduce_mean(tf.abs(labels - predictions), axis=-1)
+
+
+def class_hit(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """1 where the largest of logits [b, classes] is the label [b]; its mean is the accuracy."""
+    return tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32)
+
+
+def binary_hit(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """1 where the sign of logits [b] agrees with the label [b]; its mean is the accuracy."""
+    return tf.cast(tf.equal(tf.cast(logits > 0, labels.dtype), labels), tf.float32)
