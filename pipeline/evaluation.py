@@ -10,7 +10,7 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 
 from pipeline.config import EvaluateConfig, MetricConfig
-from trainer_module.export import EVALUATION_FEATURES
+from trainer_module.export import TRANSFORM_FEATURES
 from trainer_module.tasks.base import Task
 
 _CLASSES = {
@@ -48,7 +48,7 @@ def eval_config(evaluate: EvaluateConfig, task: Task) -> tfma.EvalConfig:
     used = {metric.head: heads[metric.head] for metric in evaluate.metrics}
     model_spec: dict[str, Any] = {
         "signature_name": "serving_default",
-        "preprocessing_function_names": [EVALUATION_FEATURES],
+        "preprocessing_function_names": [TRANSFORM_FEATURES],
         "label_keys": {head.served: head.label for head in used.values()},
     }
     metrics_specs = [
@@ -80,15 +80,17 @@ def _metric_spec(metric: MetricConfig, slices: Sequence[str]) -> dict[str, Any]:
             "direction": "HIGHER_IS_BETTER" if metric.higher_is_better else "LOWER_IS_BETTER",
             "absolute": sign * metric.max_regression,
         }
+    # TFMA's plain `threshold` would hold every slice to the bounds of the whole.
+    spec["per_slice_thresholds"] = []
     if threshold:
-        spec["threshold"] = threshold
+        spec["per_slice_thresholds"].append({"slicing_specs": [{}], "threshold": threshold})
     if metric.slice_at_least is not None:
-        spec["per_slice_thresholds"] = [
+        spec["per_slice_thresholds"].append(
             {
                 "slicing_specs": [{"feature_keys": [name]} for name in slices],
                 "threshold": {"value_threshold": {"lower_bound": metric.slice_at_least}},
             }
-        ]
+        )
     return spec
 
 

@@ -112,7 +112,7 @@ def train_batches(
         first = step_of_epoch * batch_size + replica * share
         chosen = tf.random.experimental.index_shuffle(
             first + tf.range(share, dtype=tf.int64),
-            seed=tf.stack([tf.constant(seed, tf.int64), epoch, tf.constant(0, tf.int64)]),
+            seed=tf.stack([tf.constant(seed, tf.int64), epoch]),
             max_index=tf.constant(rows - 1, tf.int64),
         )
         return {name: tf.gather(values, chosen) for name, values in tensors.items()}

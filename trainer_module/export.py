@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
@@ -12,8 +15,8 @@ from trainer_module.tasks.base import Task
 
 Tensors = dict[str, tf.Tensor]
 
-EVALUATION_FEATURES = "features_and_labels"
-"""Function of the SavedModel, not a signature, that model analysis reads labels from."""
+TRANSFORM_FEATURES = "transform_features"
+"""The signature that model analysis reads labels from."""
 
 
 class ServingModel:
@@ -24,11 +27,12 @@ class ServingModel:
             serving_default: examples [b] string, serialized raw tf.Examples -> the task's answers.
             serving_raw: one tensor a raw feature -> the same answers.
             embedding: one tensor a raw feature -> embedding [b, d].
-            transform_features: examples [b] string -> the transformed features.
+            transform_features: examples [b] string -> the transformed features and labels.
 
     Args:
         raw_spec: feature spec of the raw examples, the label included; fixed length.
-        label: raw feature that is the label; no signature needs it.
+        label: raw feature that is the label. No signature needs it; where an example lacks it,
+            transform_features computes with -1, NaN or "" instead.
     """
 
     def __init__(
@@ -42,13 +46,14 @@ class ServingModel:
         self._task = task
         self._model = model
         self._transform = transform.transform_features_layer()
-        self._raw_spec = dict(raw_spec)
         self._served_spec = {name: spec for name, spec in raw_spec.items() if name != label}
         self.signatures: dict[str, Callable[..., Tensors]] = {
-            "serving_default": self._of_examples(self._served_spec, self._answer),
+            "serving_default": _of_examples(self._served_spec, self._answer),
             "serving_raw": self._of_raw_tensors(self._answer),
             "embedding": self._of_raw_tensors(self._embed),
-            "transform_features": self._of_examples(self._served_spec, self._transform),
+            TRANSFORM_FEATURES: _of_examples(
+                {**raw_spec, label: _optional(raw_spec[label])}, self._transform
+            ),
         }
 
     def save(self, folder: str) -> None:
@@ -56,7 +61,6 @@ class ServingModel:
         module = tf.Module()
         module.model = self._model
         module.transform = self._transform
-        setattr(module, EVALUATION_FEATURES, self._of_examples(self._raw_spec, self._transform))
         tf.saved_model.save(module, folder, signatures=self.signatures)
 
     def raw_tensors(self, examples: tf.Tensor) -> Tensors:
@@ -76,18 +80,6 @@ class ServingModel:
     def _embed(self, raw: Tensors) -> Tensors:
         return {"embedding": self._outputs(raw)["embedding"]}
 
-    def _of_examples(
-        self, spec: Mapping[str, tf.io.FixedLenFeature], body: Callable[[Tensors], Tensors]
-    ) -> Callable[..., Tensors]:
-        # AutoGraph would convert Keras itself, which takes the better part of a minute.
-        @tf.autograph.experimental.do_not_convert
-        def from_examples(examples: tf.Tensor) -> Tensors:
-            return body(tf.io.parse_example(examples, spec))
-
-        return tf.function(from_examples).get_concrete_function(
-            tf.TensorSpec([None], tf.string, name="examples")
-        )
-
     def _of_raw_tensors(self, body: Callable[[Tensors], Tensors]) -> Callable[..., Tensors]:
         specs = {
             name: tf.TensorSpec([None, *_served_shape(spec)], spec.dtype, name=name)
@@ -106,6 +98,26 @@ class ServingModel:
         return tf.function(from_raw).get_concrete_function(**specs)
 
 
+def _of_examples(
+    spec: Mapping[str, tf.io.FixedLenFeature], body: Callable[[Tensors], Tensors]
+) -> Callable[..., Tensors]:
+    """Returns `body` as a tf.function of serialized examples, [b] string."""
+
+    # AutoGraph would convert Keras itself, which takes the better part of a minute.
+    @tf.autograph.experimental.do_not_convert
+    def from_examples(examples: tf.Tensor) -> Tensors:
+        return body(tf.io.parse_example(examples, spec))
+
+    signature = [tf.TensorSpec([None], tf.string, name="examples")]
+    return tf.function(from_examples, input_signature=signature)
+
+
 def _served_shape(spec: tf.io.FixedLenFeature) -> list[int]:
     """Shape of a raw feature without the batch: a single value is a scalar to a client."""
     return [] if list(spec.shape) == [1] else list(spec.shape)
+
+
+def _optional(spec: tf.io.FixedLenFeature) -> tf.io.FixedLenFeature:
+    """Returns the spec of a feature that examples may lack."""
+    missing: Any = "" if spec.dtype == tf.string else -1 if spec.dtype.is_integer else math.nan
+    return tf.io.FixedLenFeature(spec.shape, spec.dtype, np.full(spec.shape, missing).tolist())

@@ -53,6 +53,7 @@ def one_line(error: BaseException) -> str:
     """Returns the innermost cause of an error in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else "no message"
-    return f"{type(error).__name__}: {text}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    # TensorFlow opens the errors of traced functions so, and says what is wrong at the end.
+    text = lines[-1] if lines[0] == "in user code:" else lines[0]
+    return f"{type(error).__name__}: {text if len(text) <= 300 else text[:297] + '...'}"

@@ -11,7 +11,9 @@ ATTRIBUTE_HEAD = "attribute"
 EMBEDDING = "embedding"
 
 
-def build_model(classes: int, attributes: int, filters: int, embedding: int) -> keras.Model:
+def build_model(
+    classes: int, attributes: int, filters: int, embedding: int, dropout: float
+) -> keras.Model:
     """Returns the model: `image` [b, 8, 8, 1] to class logits, attributes and the embedding."""
     layers = keras.layers
     image = keras.Input((SIDE, SIDE, 1), name=IMAGE)
@@ -21,7 +23,7 @@ def build_model(classes: int, attributes: int, filters: int, embedding: int) -> 
     x = layers.Conv2D(2 * filters, 3, padding="same", activation="relu", name="conv3")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(embedding, activation="relu", name=EMBEDDING)(x)
-    dropped = layers.Dropout(0.2, name="dropout")(x)
+    dropped = layers.Dropout(dropout, name="dropout")(x)
     outputs = {
         CLASS_HEAD: layers.Dense(classes, name=CLASS_HEAD)(dropped),
         ATTRIBUTE_HEAD: layers.Dense(attributes, name=ATTRIBUTE_HEAD)(dropped),

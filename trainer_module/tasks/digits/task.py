@@ -20,6 +20,7 @@ class Digits(Task):
     Args:
         filters: of the first two convolutions; the third has twice as many.
         embedding: width of the embedding.
+        dropout: fraction of the embedding dropped in training.
         attribute_weight: of the attribute head's loss; the class head's is 1.
     """
 
@@ -27,10 +28,15 @@ class Digits(Task):
     preprocessing_fn = staticmethod(features.preprocessing_fn)
 
     def __init__(
-        self, filters: int = 16, embedding: int = 64, attribute_weight: float = 0.5
+        self,
+        filters: int = 32,
+        embedding: int = 128,
+        dropout: float = 0.3,
+        attribute_weight: float = 0.5,
     ) -> None:
         self._filters = filters
         self._embedding = embedding
+        self._dropout = dropout
         self._heads = (
             Head(
                 name=CLASS_HEAD,
@@ -59,6 +65,7 @@ class Digits(Task):
             attributes=len(features.ATTRIBUTE_NAMES),
             filters=self._filters,
             embedding=self._embedding,
+            dropout=self._dropout,
         )
 
     def serving_outputs(self, outputs: Tensors) -> dict[str, tf.Tensor]:

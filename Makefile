@@ -1,0 +1,48 @@
+# Two commands do everything: `make run` and `make test`. Each sets up what it needs first.
+CONFIG ?= configs/digits.yaml
+BIN := .venv/bin
+SOURCES := pipeline components trainer_module serving tests benchmarks setup.py
+
+.PHONY: help run test test-slow lint format bench lock clean
+
+help:  ## Show the targets.
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | awk '{t=$$1; $$1=""; printf "%-10s%s\n", t, $$0}'
+
+run: .venv/.run-stamp  ## Train, evaluate and push CONFIG (default digits), then ask the model.
+	$(BIN)/tapeline run $(CONFIG)
+	$(BIN)/tapeline predict $(CONFIG) --sample 3
+
+test: .venv/.dev-stamp  ## Run the tests (about 20 minutes on two cores).
+	$(BIN)/python -m pytest
+
+test-slow: .venv/.dev-stamp  ## Run the tests that take too long for every change.
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/.dev-stamp  ## Check style, types and the direction of imports.
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev-stamp  ## Format the code.
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: .venv/.run-stamp  ## Time whole runs against importing TFX.
+	$(BIN)/python -m benchmarks.whole_run
+
+lock: .venv/.run-stamp  ## Resolve requirements/*.in into the locks again.
+	UV=$$(command -v uv || echo build/uv/bin/uv); cd requirements; case $$UV in build/*) UV=../$$UV;; esac; \
+	for name in uv tfx-1.16 dev; do \
+	    $$UV pip compile -q --python-version 3.10 --generate-hashes $$name.in -o $$name.txt; done
+
+clean:  ## Remove the environment and what was built; runs/ stays.
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/.run-stamp: requirements/tfx-1.16.txt requirements/uv.txt requirements/bootstrap.sh setup.py
+	sh requirements/bootstrap.sh run
+	touch $@
+
+.venv/.dev-stamp: .venv/.run-stamp requirements/dev.txt
+	sh requirements/bootstrap.sh dev
+	touch $@
