@@ -117,15 +117,15 @@ def _split_problems(config: RunConfig, source: str) -> list[Problem]:
     counts = split_counts(config.data)
     rows = sum(counts.values())
     problems = [
-        Problem(source, "data", f"0 of {rows} rows in split {split!r}", "a row or more in each split")
+        Problem(
+            source, "data", f"0 of {rows} rows in split {split!r}", "a row or more in each split"
+        )
         for split, count in counts.items()
         if count == 0
     ]
     if 0 < counts["train"] < config.train.batch_size:
         allowed = f"at most the {counts['train']} rows of the train split"
-        problems.append(
-            Problem(source, "train.batch_size", str(config.train.batch_size), allowed)
-        )
+        problems.append(Problem(source, "train.batch_size", str(config.train.batch_size), allowed))
     return problems
 
 

@@ -101,7 +101,9 @@ def predict(
     folder = _version_folder(model)
     if (rows is None) == (sample is None):
         raise ConfigError(
-            Problem("predict", "ROWS", f"{rows} and --sample {sample}", "one of ROWS and --sample N")
+            Problem(
+                "predict", "ROWS", f"{rows} and --sample {sample}", "one of ROWS and --sample N"
+            )
         )
     if sample is not None:
         asked = sample_rows(folder, sample)

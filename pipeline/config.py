@@ -94,7 +94,9 @@ class RunConfig(_Section):
 
     @property
     def serving_root(self) -> Path:
-        return Path(self.serve.root).resolve() if self.serve.root else self.pipeline_root / "serving"
+        return (
+            Path(self.serve.root).resolve() if self.serve.root else self.pipeline_root / "serving"
+        )
 
     @property
     def model_name(self) -> str:

@@ -128,7 +128,11 @@ def _problems(
     for item in error.errors():
         location = tuple(str(part) for part in item["loc"])
         source = next(
-            (text for keys, text in changed.items() if keys[: len(location)] == location[: len(keys)]),
+            (
+                text
+                for keys, text in changed.items()
+                if keys[: len(location)] == location[: len(keys)]
+            ),
             path,
         )
         key = ".".join(location) or "(file)"

@@ -13,7 +13,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.report import CACHED, FAILED, NOT_BLESSED, Node, Summary
@@ -191,13 +190,14 @@ def summary_lines(summary: Summary, predict_command: str) -> list[str]:
     return lines
 
 
-
-
 def _node_line(node: Node) -> Text:
     color = {"done": "green", CACHED: "cyan", FAILED: "red"}[node.state]
     mark = {"done": "✓", CACHED: "=", FAILED: "✗"}[node.state]
     return Text.assemble(
-        (f"{mark} ", color), f"{node.name:<18} ", (f"{node.state:<7}", color), f"{node.seconds:6.1f} s"
+        (f"{mark} ", color),
+        f"{node.name:<18} ",
+        (f"{node.state:<7}", color),
+        f"{node.seconds:6.1f} s",
     )
 
 

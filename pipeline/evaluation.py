@@ -94,9 +94,7 @@ def _metric_spec(metric: MetricConfig, slices: Sequence[str]) -> dict[str, Any]:
     return spec
 
 
-def load_measurements(
-    evaluation_uri: str, task: Task
-) -> tuple[Measurement, Measurement | None]:
+def load_measurements(evaluation_uri: str, task: Task) -> tuple[Measurement, Measurement | None]:
     """Reads what TFMA wrote; returns the candidate's figures and, if there is one, the baseline's."""
     config = tfma.load_eval_result(evaluation_uri).config
     names = {spec.name for spec in config.model_specs}
@@ -145,11 +143,7 @@ def checks(
         if metric.at_most is not None:
             found.append(_bound(key, value, "<=", metric.at_most))
         if metric.slice_at_least is not None:
-            found += [
-                _bound(f"{key} of {name}", values[key], ">=", metric.slice_at_least)
-                for name, values in candidate.slices.items()
-                if key in values
-            ]
+            found.append(_worst_slice(key, metric.slice_at_least, candidate.slices))
         if metric.max_regression is not None and baseline is not None:
             found.append(_change(metric, key, value, baseline.overall[key]))
     return found
@@ -159,6 +153,12 @@ def _bound(name: str, value: float, relation: str, bound: float) -> Check:
     passed = value >= bound if relation == ">=" else value <= bound
     verdict = f"{relation} {bound:g}" if passed else f"is not {relation} {bound:g}"
     return Check(f"{name} {value:.4f} {verdict}", passed)
+
+
+def _worst_slice(key: str, bound: float, slices: dict[str, Values]) -> Check:
+    values = {name: values[key] for name, values in slices.items() if key in values}
+    worst = min(values, key=lambda name: values[name])
+    return _bound(f"{key} of the worst slice, {worst},", values[worst], ">=", bound)
 
 
 def _change(metric: MetricConfig, key: str, value: float, before: float) -> Check:

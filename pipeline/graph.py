@@ -61,9 +61,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
             "options": config.transform.options,
             "code": source_hash("trainer_module.preprocessing", features_module),
         },
-        splits_config=transform_pb2.SplitsConfig(
-            analyze=["train"], transform=["train", "eval"]
-        ),
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
     )
     trainer = Trainer(
@@ -98,6 +96,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         model_run=trainer.outputs["model_run"],
         serving_root=str(config.serving_root),
         model_name=config.model_name,
+        dataset=config.data.dataset,
         serve=config.serve,
     )
     return Pipeline(

@@ -44,9 +44,7 @@ class Lineage:
         execution = self._execution(node)
         events = self._store.get_events_by_execution_ids([execution.id])
         ids = [
-            event.artifact_id
-            for event in events
-            if event.type == metadata_store_pb2.Event.OUTPUT
+            event.artifact_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT
         ]
         return sorted(self._store.get_artifacts_by_id(ids), key=lambda artifact: artifact.id)
 

@@ -114,5 +114,3 @@ def _show(summary: Summary, config: RunConfig, command: str, display: Display) -
     predict = f"tapeline predict {config.model_folder} --sample 3"
     for line in summary_lines(summary, predict):
         display.say(line)
-
-

@@ -19,7 +19,8 @@ from pathlib import Path
 
 _LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-transform", "tensorflow-model-analysis", "tfx")
 _LIBRARY_FOLDERS = tuple(
-    Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    Path(sysconfig.get_path(name)).resolve()
+    for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 
 

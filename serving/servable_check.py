@@ -41,7 +41,9 @@ def check_servable(saved_model: Path, reference: Path, tolerance: float) -> None
         raise ServableCheckFailed(verdict.get("error", done.stderr[-2000:]))
 
 
-def compare_with_reference(saved_model: Path, reference: Path, tolerance: float) -> dict[str, float]:
+def compare_with_reference(
+    saved_model: Path, reference: Path, tolerance: float
+) -> dict[str, float]:
     """Returns the largest difference of each signature from the reference answers.
 
     Floats may differ by `tolerance`, relative to 1 or to the value where that is larger; integers
@@ -66,8 +68,7 @@ def compare_with_reference(saved_model: Path, reference: Path, tolerance: float)
         found = session.run(signature, inputs)
         if set(found) != set(expected):
             raise ServableCheckFailed(
-                f"signature {signature}: found outputs {sorted(found)}; "
-                f"expected {sorted(expected)}"
+                f"signature {signature}: found outputs {sorted(found)}; expected {sorted(expected)}"
             )
         largest = 0.0
         for name, value in expected.items():

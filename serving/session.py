@@ -1,4 +1,4 @@
-"""A SavedModel loaded the way TF Serving loads it: a V1 session, the main op run, no Python code."""
+"""A SavedModel loaded the way TF Serving loads it: a V1 session, the main op run, no Python."""
 
 from __future__ import annotations
 

@@ -57,9 +57,7 @@ def _batching_parameters_class() -> Any:
     pool = descriptor_pool.Default()
     pool.Add(file)
     factory = message_factory.MessageFactory(pool)
-    return factory.GetPrototype(
-        pool.FindMessageTypeByName("tapeline.serving.BatchingParameters")
-    )
+    return factory.GetPrototype(pool.FindMessageTypeByName("tapeline.serving.BatchingParameters"))
 
 
 def batching_text(config: BatchingConfig) -> str:

@@ -129,7 +129,7 @@ def remove_stale_staging(root: Path) -> None:
 
 
 def _retire(base: Path, keep: int, root: Path) -> None:
-    """Removes all but the newest `keep` versions; each vanishes by a rename before it is deleted."""
+    """Removes all but the newest `keep` versions, each by a rename before it is deleted."""
     for version in versions(base)[:-keep]:
         doomed = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=root))
         os.rename(base / str(version), doomed / "model")

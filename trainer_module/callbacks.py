@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from typing import Protocol
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -15,8 +15,8 @@ from trainer_module.progress import emit
 Values = Mapping[str, float]
 
 
-class Callback(Protocol):
-    """The hooks of the loop; inherit to implement only some."""
+class Callback:
+    """The hooks of the loop; a subclass implements those that it needs."""
 
     def on_train_begin(self, step: int, total_steps: int, steps_per_epoch: int) -> None:
         """`step` is above 0 when the training goes on from a checkpoint."""
@@ -94,18 +94,17 @@ class History(Callback):
 
     def on_train_begin(self, step: int, total_steps: int, steps_per_epoch: int) -> None:
         if os.path.exists(self._path):
-            with open(self._path, encoding="utf-8") as file:
-                # A killed process may have left half a line at the end.
-                lines = [json.loads(line) for line in file if line.endswith("\n")]
-            self.epochs = [line for line in lines if line["step"] <= step]
+            lines = Path(self._path).read_text(encoding="utf-8").splitlines()
+            epochs = [json.loads(line) for line in lines]
+            self.epochs = [epoch for epoch in epochs if epoch["step"] <= step]
 
     def on_epoch_end(self, epoch: int, step: int, train: Values, evaluation: Values) -> None:
         self.epochs.append(
             {"epoch": epoch, "step": step, "train": dict(train), "eval": dict(evaluation)}
         )
-        with open(self._path + ".partial", "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in self.epochs)
-        os.replace(self._path + ".partial", self._path)
+        partial = Path(self._path + ".partial")
+        partial.write_text("".join(json.dumps(line) + "\n" for line in self.epochs), "utf-8")
+        os.replace(partial, self._path)
 
 
 def _write_scalars(writer: tf.summary.SummaryWriter, step: int, values: Values) -> None:

@@ -113,9 +113,7 @@ def _run(
     done = int(step)
     if done == total_steps:
         return
-    batches = train_batches(
-        train_rows, config.batch_size, replicas, config.seed, done, total_steps
-    )
+    batches = train_batches(train_rows, config.batch_size, replicas, config.seed, done, total_steps)
     iterator = iter(_distribute(strategy, batches))
     evaluation_data = _distribute(
         strategy, eval_batches(eval_rows, config.eval_batch_size, replicas)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -28,8 +28,8 @@ class StepFunctions:
         evaluate: (iterator, n) -> sums over all rows of n batches, and under `WEIGHT` their count.
     """
 
-    train: Callable[[object, tf.Tensor], Sums]
-    evaluate: Callable[[object, tf.Tensor], Sums]
+    train: Callable[[Iterator, tf.Tensor], Sums]
+    evaluate: Callable[[Iterator, tf.Tensor], Sums]
 
 
 def build_step_functions(
@@ -110,7 +110,7 @@ def build_step_functions(
     ]
 
     @tf.function
-    def train(iterator: object, n: tf.Tensor) -> Sums:
+    def train(iterator: Iterator, n: tf.Tensor) -> Sums:
         sums = {name: tf.constant(0.0) for name in [*names, GRADIENT_NORM, LEARNING_RATE]}
         for _ in tf.range(n):
             values = all_replicas(replica_train_step, next(iterator))
@@ -119,7 +119,7 @@ def build_step_functions(
         return sums
 
     @tf.function
-    def evaluate(iterator: object, n: tf.Tensor) -> Sums:
+    def evaluate(iterator: Iterator, n: tf.Tensor) -> Sums:
         sums = {name: tf.constant(0.0) for name in [*names, WEIGHT]}
         for _ in tf.range(n):
             values = all_replicas(replica_eval_step, next(iterator))

@@ -44,7 +44,9 @@ def make_strategy(config: TrainConfig) -> tf.distribute.Strategy:
     devices = [device.name for device in tf.config.list_logical_devices(kind)]
     replicas = config.replicas or len(devices)
     if replicas > len(devices):
-        raise ValueError(f"train.replicas: found {replicas}; allowed: at most {len(devices)} {kind}")
+        raise ValueError(
+            f"train.replicas: found {replicas}; allowed: at most {len(devices)} {kind}"
+        )
     if config.batch_size % replicas or config.eval_batch_size % replicas:
         raise ValueError(
             f"train.batch_size {config.batch_size} and train.eval_batch_size "

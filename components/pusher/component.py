@@ -19,7 +19,7 @@ from serving.servable_check import check_servable
 from serving.versions import publish
 from trainer_module.reference import FILE_NAME as REFERENCE_FILE
 
-_ROOT, _MODEL_NAME, _SERVE = "serving_root", "model_name", "serve"
+_ROOT, _MODEL_NAME, _DATASET, _SERVE = "serving_root", "model_name", "dataset", "serve"
 IS_NEW = "is_new"
 """Property of the pushed model: 1 if this push made the version, 0 if it was there already."""
 
@@ -30,6 +30,7 @@ class PusherSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         _ROOT: component_spec.ExecutionParameter(type=str),
         _MODEL_NAME: component_spec.ExecutionParameter(type=str),
+        _DATASET: component_spec.ExecutionParameter(type=str),
         _SERVE: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -69,7 +70,11 @@ class Executor(tfx_executor.Executor):
             root=Path(exec_properties[_ROOT]),
             model_name=exec_properties[_MODEL_NAME],
             config=config,
-            manifest={"model_artifact_id": model.id, "model_uri": model.uri},
+            manifest={
+                "dataset": exec_properties[_DATASET],
+                "model_artifact_id": model.id,
+                "model_uri": model.uri,
+            },
             check=lambda folder: check_servable(folder, reference, config.tolerance),
         )
         self._MarkPushed(
@@ -97,6 +102,7 @@ class Pusher(base_component.BaseComponent):
         model_run: channel.BaseChannel,
         serving_root: str,
         model_name: str,
+        dataset: str,
         serve: ServeConfig,
     ) -> None:
         super().__init__(
@@ -106,6 +112,7 @@ class Pusher(base_component.BaseComponent):
                 model_run=model_run,
                 serving_root=serving_root,
                 model_name=model_name,
+                dataset=dataset,
                 serve=serve.model_dump_json(),
                 pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
             )
