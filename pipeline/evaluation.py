@@ -95,7 +95,7 @@ def _metric_spec(metric: MetricConfig, slices: Sequence[str]) -> dict[str, Any]:
 
 
 def load_measurements(evaluation_uri: str, task: Task) -> tuple[Measurement, Measurement | None]:
-    """Reads what TFMA wrote; returns the candidate's figures and, if there is one, the baseline's."""
+    """Returns what TFMA wrote: the candidate's figures and, if there is one, the baseline's."""
     config = tfma.load_eval_result(evaluation_uri).config
     names = {spec.name for spec in config.model_specs}
     if tfma.BASELINE_KEY not in names:

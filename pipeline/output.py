@@ -26,7 +26,7 @@ class CapturedOutput:
         self._saved = [os.dup(1), os.dup(2)]
         self.stdout: TextIO = os.fdopen(os.dup(1), "w", buffering=1)
         self.stderr: TextIO = os.fdopen(os.dup(2), "w", buffering=1)
-        self._file: IO[bytes] = tempfile.TemporaryFile()
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
         self._redirect(self._file.fileno())
 
     def __enter__(self) -> CapturedOutput:
