@@ -51,10 +51,10 @@ class Checkpoints:
         path = self._latest.latest_checkpoint
         if path:
             self._latest.checkpoint.restore(path).assert_existing_objects_matched()
-        return int(self._step)
+        return int(self._step.numpy())
 
     def save_latest(self) -> None:
-        self._latest.save(checkpoint_number=int(self._step))
+        self._latest.save(checkpoint_number=int(self._step.numpy()))
 
     def save_if_best(self, value: float) -> bool:
         """Saves the best checkpoint if `value` beats the best so far; says whether it did.
@@ -66,14 +66,16 @@ class Checkpoints:
             FloatingPointError: if `value` is not finite.
         """
         if not math.isfinite(value):
-            raise FloatingPointError(f"the eval metric is {value} at step {int(self._step)}")
+            raise FloatingPointError(
+                f"the eval metric is {value} at step {int(self._step.numpy())}"
+            )
         if self._sign * value >= float(self._best_value):
             return False
-        self._best.save(checkpoint_number=int(self._step))
+        self._best.save(checkpoint_number=int(self._step.numpy()))
         self._best_value.assign(self._sign * value)
         return True
 
     def restore_best(self) -> int:
         """Restores the weights of the best checkpoint; returns its step."""
         self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
-        return int(self._step)
+        return int(self._step.numpy())

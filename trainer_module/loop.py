@@ -75,8 +75,8 @@ def train(
         model = task.build_model(feature_spec)
         optimizer = make_optimizer(config.optimizer, step, steps_per_epoch, total_steps)
         optimizer.build(model.trainable_variables)
-        checkpoints = Checkpoints(checkpoint_folder, model, optimizer, step, config.best.mode)
 
+    checkpoints = Checkpoints(checkpoint_folder, model, optimizer, step, config.best.mode)
     functions = build_step_functions(
         task,
         model,
@@ -110,7 +110,7 @@ def _run(
     steps_per_epoch = row_count(train_rows) // config.batch_size
     total_steps = steps_per_epoch * config.epochs
     replicas = strategy.num_replicas_in_sync
-    done = int(step)
+    done = int(step.numpy())
     if done == total_steps:
         return
     batches = train_batches(train_rows, config.batch_size, replicas, config.seed, done, total_steps)
@@ -124,8 +124,10 @@ def _run(
         n = _steps_to_boundary(done, steps_per_epoch, config)
         sums = _floats(functions.train(iterator, tf.constant(n)))
         done += n
-        if int(step) != done:
-            raise RuntimeError(f"the step counter is at {int(step)} and should be at {done}")
+        if int(step.numpy()) != done:
+            raise RuntimeError(
+                f"the step counter is at {int(step.numpy())} and should be at {done}"
+            )
         epoch_sums = {name: epoch_sums.get(name, 0.0) + value for name, value in sums.items()}
         epoch_steps += n
         for callback in callbacks:

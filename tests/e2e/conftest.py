@@ -1,0 +1,68 @@
+"""The runs that the end-to-end tests share, each made once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+Weights = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="session")
+def workdir(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """A folder such as a user works in: the ready configurations, and `runs` to come.
+
+    Runs in it must leave no other blessed model behind: tests rely on which one is the last.
+    """
+    folder = tmp_path_factory.mktemp("workdir")
+    (folder / "configs").symlink_to(repository / "configs")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits_run(workdir: Path, tapeline):
+    """The default job, from nothing to a pushed model."""
+    return tapeline("run", "configs/digits.yaml", "--json", cwd=workdir)
+
+
+@pytest.fixture(scope="session")
+def serving_weights() -> Callable[[str], Weights]:
+    """Reads the variables of a pushed version, by name."""
+    import tensorflow as tf
+
+    def read(version: str) -> Weights:
+        reader = tf.train.load_checkpoint(str(Path(version, "variables", "variables")))
+        return {
+            name: reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map()
+            if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+        }
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def assert_same_bits() -> Callable[[Weights, Weights], None]:
+    def check(found: Weights, expected: Weights) -> None:
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert found[name].tobytes() == value.tobytes(), f"{name} differs"
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """Returns every file under a folder, its name and bytes."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    return read

@@ -1,0 +1,108 @@
+"""The README and the pages of docs/, followed word for word."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import RunConfig
+
+_COMMANDS = "tapeline"
+
+
+def _shell_lines(text: str) -> list[str]:
+    (block,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    return block.splitlines()
+
+
+def _readme(repository: Path) -> str:
+    return (repository / "README.md").read_text()
+
+
+def test_readme_two_commands_are_what_the_makefile_does(repository):
+    assert "    make run\n    make test\n" in _readme(repository)
+    plan = {
+        target: subprocess.run(
+            ["make", "-n", "-o", ".venv/.run-stamp", "-o", ".venv/.dev-stamp", target],
+            cwd=repository, capture_output=True, text=True, check=True,
+        ).stdout.splitlines()
+        for target in ("run", "test")
+    }  # fmt: skip
+    # What these run is run by the other tests of this folder.
+    assert plan["run"] == [
+        ".venv/bin/tapeline run configs/digits.yaml",
+        ".venv/bin/tapeline predict configs/digits.yaml --sample 3",
+    ]
+    assert plan["test"] == [".venv/bin/python -m pytest"]
+    assert "make test" in (repository / ".ci" / "run").read_text().splitlines()
+
+
+def test_readme_commands_all_work(repository, digits_run, workdir):
+    """In the folder of the shared run, so that most of it comes from the cache."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    lines = _shell_lines(_readme(repository))
+    assert len(lines) >= 7
+    for line in lines:
+        command = shlex.split(line)
+        assert command[0] == _COMMANDS
+        done = subprocess.run(
+            command, cwd=workdir, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), line
+
+
+def test_readme_output_is_what_a_run_prints(repository, digits_run):
+    """Line by line, figures and paths aside."""
+
+    def shape(text: str) -> list[str]:
+        lines = [line.strip() for line in text.splitlines()]
+        lines = [line for line in lines if line and not line.startswith(("epoch", "..."))]
+        return [re.sub(r"\d[\d.-]*|\S*/\S*", "#", line) for line in lines]
+
+    shown = _readme(repository).partition("```\n")[2].partition("```")[0]
+    nodes_aside = sorted(shape(shown)), sorted(shape(digits_run.stderr))
+    assert nodes_aside[0] == nodes_aside[1]
+
+
+def test_configuration_page_names_every_key(repository):
+    page = (repository / "docs" / "configuration.md").read_text()
+
+    def keys(model) -> list[str]:
+        found = []
+        for name, field in model.model_fields.items():
+            found.append(name)
+            inner = field.annotation
+            if hasattr(inner, "model_fields"):
+                found += keys(inner)
+        return found
+
+    missing = [key for key in keys(RunConfig) if f"`{key}`" not in page and f".{key}`" not in page]
+    sections = ["data", "task", "transform", "train", "evaluate", "serve", "beam"]
+    assert not missing
+    assert all(f"`{section}`" in page for section in sections)
+
+
+@pytest.fixture
+def own_task(repository, tmp_path) -> Path:
+    page = (repository / "docs" / "own_task.md").read_text()
+    blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL)
+    assert [name for name, _ in blocks] == ["mytask/task.py", "mytask/features.py", "mytask.yaml"]
+    for name, text in blocks:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_own_task_page_is_followed_to_a_pushed_model(own_task, tapeline):
+    done = tapeline("run", "mytask.yaml", "--json", cwd=own_task)
+    assert done.code == 0, done
+    assert done.summary["status"] == "pushed"
+    assert done.summary["metrics"]["class/accuracy"] >= 0.9
