@@ -7,15 +7,17 @@ anyway. Neither writes anything.
 from __future__ import annotations
 
 import ast
-import importlib.machinery
-import importlib.util
+import contextlib
+import inspect
 import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.example_gen.columns import COLUMNS
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Problem
+from pipeline.modules import find_module
 from trainer_module.tasks import SHORT_NAMES, dotted_path
 
 if TYPE_CHECKING:
@@ -48,25 +50,31 @@ def check_task(config: RunConfig, source: str) -> Task:
         ConfigError: if the task does not import or does not take its options, a metric names a
             head that it lacks, or a split has too few rows.
     """
+    from trainer_module.strategy import replica_count
     from trainer_module.tasks import make_task
 
     try:
         task = make_task(config.task)
-    except (ImportError, TypeError, ValueError) as error:
-        name = dotted_path(config.task.name)
-        raise ConfigError(
-            Problem(
-                source, "task", f"{name}: {error}", "a Task that imports and takes task.options"
-            )
-        ) from error
-    heads = [head.name for head in task.heads]
-    problems = _split_problems(config, source) + [
-        Problem(source, f"evaluate.metrics.{index}.head", repr(metric.head), ", ".join(heads))
-        for index, metric in enumerate(config.evaluate.metrics)
-        if metric.head not in heads
+        heads = {head.name: head for head in task.heads}
+    except Exception as error:  # whatever a module of the user's does when it is imported
+        found = f"{dotted_path(config.task.name)}: {type(error).__name__}: {error}"
+        allowed = "a Task that imports and takes task.options"
+        raise ConfigError(Problem(source, "task", found, allowed)) from error
+    problems = [
+        *_split_problems(config, source),
+        *_preprocessing_problems(config, source, task),
+        *(
+            Problem(source, f"evaluate.metrics.{index}.head", repr(metric.head), ", ".join(heads))
+            for index, metric in enumerate(config.evaluate.metrics)
+            if metric.head not in heads
+        ),
     ]
+    try:
+        replica_count(config.train)
+    except ValueError as error:
+        problems.append(Problem(source, "train.replicas", str(error), "fewer, or another batch"))
     names = {"loss", *(f"loss/{head}" for head in heads)}
-    names |= {f"{head.name}/{metric}" for head in task.heads for metric in head.metrics}
+    names |= {f"{head.name}/{metric}" for head in heads.values() for metric in head.metrics}
     if config.train.best.metric not in names:
         allowed = ", ".join(sorted(names))
         problems.append(
@@ -79,36 +87,31 @@ def check_task(config: RunConfig, source: str) -> Task:
 
 def _folder_problems(source: str, key: str, folder: Path) -> list[Problem]:
     """Tries to make a folder where `folder` will be, and takes it back."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
     allowed = "a folder that can be written"
-    if not existing.is_dir():
-        return [Problem(source, key, f"{existing}, which is a file", allowed)]
+    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     try:
+        if not existing.is_dir():
+            return [Problem(source, key, f"{existing}, which is no folder", allowed)]
         os.rmdir(tempfile.mkdtemp(prefix=".tapeline-", dir=existing))
+        # Too long a name shows only when the file system is asked for it.
+        with contextlib.suppress(FileNotFoundError):
+            folder.lstat()
     except OSError as error:
-        return [Problem(source, key, f"{existing}: {error.strerror}", allowed)]
+        return [Problem(source, key, f"{folder}: {error.strerror}", allowed)]
     return []
 
 
 def _data_problems(source: str, config: RunConfig) -> list[Problem]:
-    from components.example_gen.sklearn_source import load_columns
-
-    columns = load_columns(config.data.dataset, config.data.limit)
-    problems = []
-    if config.data.label not in columns:
-        allowed = f"a column of {config.data.dataset}: {', '.join(columns)}"
-        problems.append(Problem(source, "data.label", repr(config.data.label), allowed))
-    problems += [
-        Problem(
-            source,
-            f"evaluate.slices.{index}",
-            repr(name),
-            f"a column of {config.data.dataset}: {', '.join(columns)}",
-        )
-        for index, name in enumerate(config.evaluate.slices)
+    columns = COLUMNS[config.data.dataset]
+    allowed = f"a column of {config.data.dataset}: {', '.join(columns)}"
+    named = {"data.label": config.data.label} | {
+        f"evaluate.slices.{index}": name for index, name in enumerate(config.evaluate.slices)
+    }
+    return [
+        Problem(source, key, repr(name), allowed)
+        for key, name in named.items()
         if name not in columns
     ]
-    return problems
 
 
 def _split_problems(config: RunConfig, source: str) -> list[Problem]:
@@ -131,41 +134,42 @@ def _split_problems(config: RunConfig, source: str) -> list[Problem]:
 
 def _task_problems(source: str, name: str) -> list[Problem]:
     """Finds a task's class without importing it, since its module imports TensorFlow."""
+    if name in SHORT_NAMES:
+        return []
     allowed = f"{', '.join(SHORT_NAMES)}, or the dotted path of a Task class"
-    module_name, _, class_name = dotted_path(name).rpartition(".")
-    if not module_name:
+    module_name, _, class_name = name.rpartition(".")
+    if not all(module_name.split(".")):
         return [Problem(source, "task.name", repr(name), allowed)]
+    path = find_module(module_name)
+    if path is None:
+        found = f"{name!r}: no module {module_name!r} on the Python path"
+        return [Problem(source, "task.name", found, allowed)]
     try:
-        spec = None if name in SHORT_NAMES else _find_spec(module_name)
-    except ImportError as error:
-        return [Problem(source, "task.name", f"{name!r}: {error}", allowed)]
-    if spec is not None and spec.origin and spec.origin.endswith(".py"):
-        names = _top_level_names(Path(spec.origin))
-        if class_name not in names and "*" not in names:
-            found = f"{name!r}: {spec.origin} has no {class_name}"
-            return [Problem(source, "task.name", found, allowed)]
+        names = _names(path)
+    except (SyntaxError, UnicodeDecodeError, OSError) as error:
+        return [Problem(source, "task.name", f"{name!r}: {error}", "a module of Python")]
+    if class_name not in names and "*" not in names:
+        return [Problem(source, "task.name", f"{name!r}: {path} has no {class_name}", allowed)]
     return []
 
 
-def _find_spec(module_name: str) -> importlib.machinery.ModuleSpec:
-    """Finds a module on disk; its packages are not imported, so nothing of them runs."""
-    path: list[str] | None = None
-    spec = None
-    parts = module_name.split(".")
-    for depth in range(len(parts)):
-        partial = ".".join(parts[: depth + 1])
-        finder = importlib.machinery.PathFinder
-        spec = finder.find_spec(partial, path) or (
-            importlib.util.find_spec(partial) if depth == 0 else None
-        )
-        if spec is None:
-            raise ImportError(f"no module {partial!r} on the Python path")
-        path = list(spec.submodule_search_locations or [])
-    assert spec is not None
-    return spec
+def _preprocessing_problems(config: RunConfig, source: str, task: Task) -> list[Problem]:
+    """Checks that Transform will be able to call the task's preprocessing_fn."""
+    key = "transform.options"
+    function = getattr(type(task), "preprocessing_fn", None)
+    if not inspect.isfunction(function):
+        allowed = "a plain function, as staticmethod(preprocessing_fn)"
+        return [Problem(source, "task", f"preprocessing_fn = {function!r}", allowed)]
+    signature = inspect.signature(function)
+    try:
+        signature.bind({}, label=config.data.label, **config.transform.options)
+    except TypeError as error:
+        found = f"{config.transform.options}: {error}"
+        return [Problem(source, key, found, f"preprocessing_fn takes {signature}")]
+    return []
 
 
-def _top_level_names(path: Path) -> set[str]:
+def _names(path: Path) -> set[str]:
     """Returns the names that a module defines or imports, wherever it does."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -173,6 +177,6 @@ def _top_level_names(path: Path) -> set[str]:
             names.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             names |= {alias.asname or alias.name for alias in node.names}
-        elif isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
     return names

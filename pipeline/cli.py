@@ -50,7 +50,10 @@ def _root(
 def run(
     config: _Config,
     set_: _Set = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every node again.")] = False,
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Run every node again; a finished training is exported."),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="End stdout with one line of JSON; the display to stderr."),
@@ -65,8 +68,12 @@ def run(
     """
     from pipeline.run import run as run_pipeline
 
-    overrides = [*(set_ or []), *(["cache=false"] if no_cache else [])]
-    raise typer.Exit(run_pipeline(config, overrides, as_json))
+    try:
+        code = run_pipeline(config, set_ or [], not no_cache, as_json)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        code = 130
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -80,6 +87,7 @@ def predict(
     rows: Annotated[
         Optional[str], typer.Argument(metavar="[ROWS]", help="JSON or CSV file; - for stdin.")
     ] = None,
+    set_: _Set = None,
     sample: Annotated[
         Optional[int],
         typer.Option(min=1, help="Ask about the first N rows of the bundled data instead."),
@@ -98,7 +106,7 @@ def predict(
     from pipeline.predict import predict as answers
     from pipeline.predict import read_rows, sample_rows
 
-    folder = _version_folder(model)
+    folder = _version_folder(model, set_ or [])
     if (rows is None) == (sample is None):
         raise ConfigError(
             Problem(
@@ -131,7 +139,10 @@ def runs(
             print(json.dumps(found))
             continue
         took = f"{found['seconds']:6.1f} s" if found["seconds"] is not None else "       -"
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in found["metrics"].items())
+        figures = "  ".join(
+            f"{name} {'nan' if value is None else format(value, '.4f')}"
+            for name, value in found["metrics"].items()
+        )
         print(f"{found['pipeline']:<16} {found['run_id']}  {found['status']:<11} {took}  {figures}")
 
 
@@ -147,14 +158,14 @@ def doctor() -> None:
     raise typer.Exit(1 if any(result.level == FAIL for result in results) else 0)
 
 
-def _version_folder(model: str) -> Path:
+def _version_folder(model: str, overrides: list[str]) -> Path:
     """Returns the folder of the newest version that `model` leads to."""
     from serving.versions import newest_version
 
     path = Path(model)
     if (path / "saved_model.pb").is_file():
         return path
-    base = path if path.is_dir() else load_config(model).model_folder
+    base = path if path.is_dir() else load_config(model, overrides).model_folder
     newest = newest_version(base)
     if newest is None:
         raise ConfigError(
@@ -176,17 +187,13 @@ def _read_text(path: str) -> str:
 def main() -> None:
     """Entry point: turns errors that a user can mend into lines on stderr and exit code 2."""
     # A user's own task lives where they work, which an installed command does not search.
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    sys.path.append(os.getcwd())
     try:
         app()
     except ConfigError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from trainer_module.config import TaskConfig, TrainConfig
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TransformConfig(_Section):
@@ -90,13 +90,13 @@ class RunConfig(_Section):
     @property
     def pipeline_root(self) -> Path:
         """Folder of this pipeline: its runs, artifacts, checkpoints, metadata and models."""
-        return Path(self.root).resolve() / self.name
+        return Path(self.root).expanduser().resolve() / self.name
 
     @property
     def serving_root(self) -> Path:
-        return (
-            Path(self.serve.root).resolve() if self.serve.root else self.pipeline_root / "serving"
-        )
+        if self.serve.root is None:
+            return self.pipeline_root / "serving"
+        return Path(self.serve.root).expanduser().resolve()
 
     @property
     def model_name(self) -> str:

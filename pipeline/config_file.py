@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -64,6 +65,29 @@ def dump_config(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader with the numbers of YAML 1.2, where 1e-3 is one, and without dates."""
+
+    yaml_implicit_resolvers = {
+        first: [entry for entry in entries if not entry[0].endswith((":timestamp", ":float"))]
+        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|nan)$"),
+    list("-+.0123456789"),
+)
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  a subclass of SafeLoader
+    except (ValueError, RecursionError) as error:
+        raise yaml.YAMLError(str(error)) from error
+
+
 def _read_yaml(path: str) -> dict[str, Any]:
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -75,7 +99,7 @@ def _read_yaml(path: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(Problem(path, "(file)", str(error), "a YAML file in UTF-8")) from error
     try:
-        values = yaml.safe_load(text)
+        values = _parse_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "(file)"
@@ -94,7 +118,7 @@ def _parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     if not equals or not all(keys):
         raise ConfigError(Problem("--set", override, "no key=value", "for example train.epochs=5"))
     try:
-        return keys, yaml.safe_load(text)
+        return keys, _parse_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(Problem("--set", key, text, "a value in YAML")) from error
 
@@ -115,6 +139,9 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, override:
             index = key
             if not last and not isinstance(inner.get(key), (dict, list)):
                 inner[key] = {}
+        else:
+            found = f"{'.'.join(keys[:depth])}, which is {_show(inner)}"
+            raise ConfigError(Problem("--set", override, found, "a key of a section or a list"))
         if last:
             inner[index] = value
         else:
@@ -128,12 +155,7 @@ def _problems(
     for item in error.errors():
         location = tuple(str(part) for part in item["loc"])
         source = next(
-            (
-                text
-                for keys, text in changed.items()
-                if keys[: len(location)] == location[: len(keys)]
-            ),
-            path,
+            (text for keys, text in changed.items() if location[: len(keys)] == keys), path
         )
         key = ".".join(location) or "(file)"
         found = "nothing" if item["type"] == "missing" else _show(item["input"])
@@ -159,6 +181,7 @@ def _allowed(item: Any) -> str:
     context = item.get("ctx", {})
     kinds = {
         "int_type": "an integer",
+        "finite_number": "a finite number",
         "float_type": "a number",
         "string_type": "a text",
         "bool_type": "true or false",

@@ -32,6 +32,7 @@ class Display(logging.Handler):
         super().__init__()
         self.nodes: list[Node] = []
         self.failure: dict[str, str] | None = None
+        self.interrupted = False
 
     def __enter__(self) -> Display:
         logging.getLogger(LOGGER_NAME).addHandler(self)
@@ -50,6 +51,7 @@ class Display(logging.Handler):
         elif kind == "node_failed":
             self.nodes.append(Node(event["node"], FAILED, round(event["seconds"], 2)))
             self.failure = {"node": event["node"], "cause": event["cause"]}
+            self.interrupted = event.get("interrupted", False)
         try:
             self.show(event)
         except Exception:
@@ -109,7 +111,13 @@ class RichDisplay(Display):
         )
         self._task: Any = None
         self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=8, transient=True
+            get_renderable=self._render,
+            console=console,
+            refresh_per_second=8,
+            transient=True,
+            # What libraries print belongs in the log, not above the bar.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def __enter__(self) -> Display:

@@ -35,7 +35,7 @@ def run_checks() -> Iterator[Result]:
     yield python()
     yield glibc()
     yield locked_versions(LOCK)
-    yield cores(len(os.sched_getaffinity(0)))
+    yield cores(os.cpu_count() or 1)
     yield memory(_available_memory())
     yield disk(shutil.disk_usage(Path.cwd()).free)
     yield write_access(Path.cwd())
@@ -132,6 +132,7 @@ def optional(program: str, purpose: str) -> Result:
 
 def _available_memory() -> int:
     """Returns the memory that a new process can have, in bytes."""
-    text = Path("/proc/meminfo").read_text()
+    meminfo = Path("/proc/meminfo")
+    text = meminfo.read_text() if meminfo.is_file() else ""
     match = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
     return int(match.group(1)) * 1024 if match else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 
 from pipeline.config import EvaluateConfig, MetricConfig
+from pipeline.source_hash import source_hash
 from trainer_module.export import TRANSFORM_FEATURES
 from trainer_module.tasks.base import Task
 
@@ -68,7 +71,12 @@ def eval_config(evaluate: EvaluateConfig, task: Task) -> tfma.EvalConfig:
 
 
 def _metric_spec(metric: MetricConfig, slices: Sequence[str]) -> dict[str, Any]:
-    spec: dict[str, Any] = {**_CLASSES[metric.name], "config": f'"name": "{metric.name}"'}
+    spec: dict[str, Any] = dict(_CLASSES[metric.name])
+    arguments: dict[str, str] = {"name": metric.name}
+    if "module" in spec:
+        arguments["code"] = source_hash(spec["module"])
+    # TFMA wants the inside of a JSON object.
+    spec["config"] = json.dumps(arguments)[1:-1]
     threshold: dict[str, Any] = {}
     bounds = {"lower_bound": metric.at_least, "upper_bound": metric.at_most}
     bounds = {name: value for name, value in bounds.items() if value is not None}
@@ -113,7 +121,8 @@ def _measurement(result: Any, task: Task) -> Measurement:
     slices: dict[str, Values] = {}
     for slice_key, outputs in result.slicing_metrics:
         values = {
-            f"{head_names[output]}/{name}": value["doubleValue"]
+            # A NaN is a text in TFMA's JSON.
+            f"{head_names[output]}/{name}": float(value["doubleValue"])
             for output, by_sub_key in outputs.items()
             if output in head_names
             for by_name in by_sub_key.values()
@@ -142,7 +151,7 @@ def checks(
             found.append(_bound(key, value, ">=", metric.at_least))
         if metric.at_most is not None:
             found.append(_bound(key, value, "<=", metric.at_most))
-        if metric.slice_at_least is not None:
+        if metric.slice_at_least is not None and candidate.slices:
             found.append(_worst_slice(key, metric.slice_at_least, candidate.slices))
         if metric.max_regression is not None and baseline is not None:
             found.append(_change(metric, key, value, baseline.overall[key]))
@@ -157,7 +166,7 @@ def _bound(name: str, value: float, relation: str, bound: float) -> Check:
 
 def _worst_slice(key: str, bound: float, slices: dict[str, Values]) -> Check:
     values = {name: values[key] for name, values in slices.items() if key in values}
-    worst = min(values, key=lambda name: values[name])
+    worst = min(values, key=lambda name: (not math.isnan(values[name]), values[name]))
     return _bound(f"{key} of the worst slice, {worst},", values[worst], ">=", bound)
 
 

@@ -96,7 +96,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         model_run=trainer.outputs["model_run"],
         serving_root=str(config.serving_root),
         model_name=config.model_name,
-        dataset=config.data.dataset,
+        data=config.data.model_dump(mode="json"),
         serve=config.serve,
     )
     return Pipeline(

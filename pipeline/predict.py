@@ -53,21 +53,22 @@ def read_rows(text: str, source: str) -> list[dict[str, Any]]:
 
 
 def sample_rows(folder: Path, count: int) -> list[dict[str, Any]]:
-    """Returns rows of the bundled data set that a version was trained on, without the label.
+    """Returns the first rows of the bundled data that a version was trained on, without the label.
 
     Raises:
         ConfigError: if the version does not say what it was trained on.
     """
-    from components.example_gen.sklearn_source import LABELS, load_columns, rows
+    from components.example_gen.columns import COLUMNS
+    from components.example_gen.sklearn_source import load_columns, rows
     from serving.versions import read_manifest
 
-    dataset = read_manifest(folder).get("dataset")
-    if dataset not in LABELS:
-        raise ConfigError(
-            Problem(str(folder), "--sample", f"data set {dataset!r}", f"{', '.join(LABELS)}")
-        )
+    data = read_manifest(folder).get("data", {})
+    dataset = str(data.get("dataset"))
+    if dataset not in COLUMNS:
+        allowed = f"a version trained on {' or '.join(COLUMNS)}"
+        raise ConfigError(Problem(str(folder), "--sample", f"data set {dataset!r}", allowed))
     columns = load_columns(dataset, count)
-    del columns[LABELS[dataset]]
+    del columns[data["label"]]
     return list(rows(columns))
 
 
@@ -75,11 +76,14 @@ def predict(folder: Path, signature: str, rows: Iterable[dict[str, Any]]) -> Ite
     """Yields the answer to each row as a line of JSON.
 
     Raises:
-        ConfigError: if a row does not fit the signature.
+        ConfigError: if the version does not load, or a row does not fit the signature.
     """
-    from serving.session import InvalidRequest, SavedModelSession
+    from serving.session import InvalidModel, InvalidRequest, SavedModelSession
 
-    session = SavedModelSession(folder)
+    try:
+        session = SavedModelSession(folder)
+    except InvalidModel as error:
+        raise ConfigError(Problem(str(folder), "MODEL", str(error), "a SavedModel")) from error
     rows = list(rows)
     try:
         names = list(session.signature(signature).inputs)

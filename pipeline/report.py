@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,7 +45,8 @@ class Summary:
     error: dict[str, str] | None = None
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        """Returns the summary as one line of JSON; what is not finite is null there."""
+        return json.dumps(_finite(asdict(self)), allow_nan=False)
 
     def write(self) -> None:
         """Writes `summary.json` into the run's folder, whole or not at all."""
@@ -78,15 +80,10 @@ def summarize(
     held = checks(config.evaluate, candidate, baseline)
     blessed = bool(blessing.custom_properties["blessed"].int_value)
     is_pushed = bool(pushed.custom_properties["pushed"].int_value)
-    deciding = [check for check in held if check.passed == blessed]
-    if not blessed:
-        status = NOT_BLESSED
-    elif all(node.state == CACHED for node in nodes):
-        status = CACHED
-    else:
-        status = PUSHED
+    is_new = bool(pushed.custom_properties["is_new"].int_value)
+    deciding = [check.text for check in held if check.passed == blessed]
     return Summary(
-        status=status,
+        status=NOT_BLESSED if not blessed else PUSHED if is_new else CACHED,
         run_id=run_id,
         run_dir=str(run_dir),
         servable=pushed.custom_properties["pushed_destination"].string_value if is_pushed else None,
@@ -94,7 +91,7 @@ def summarize(
         slices=candidate.slices,
         blessing={
             "blessed": blessed,
-            "reason": "; ".join(check.text for check in deciding),
+            "reason": "; ".join(deciding) or f"TFMA's validation in {evaluation.uri}",
             "baseline": baseline.overall if baseline else None,
         },
         rows=_row_counts(statistics.uri),
@@ -102,6 +99,14 @@ def summarize(
         nodes=nodes,
         seconds=seconds,
     )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _row_counts(statistics_uri: str) -> dict[str, int]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
+import os
 import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.checks import check_inputs, check_task
-from pipeline.config_file import dump_config, load_config
+from pipeline.config_file import ConfigError, Problem, dump_config, load_config
 from pipeline.display import Display, make_display, summary_lines
 from pipeline.output import CapturedOutput
 from pipeline.report import FAILED, NOT_BLESSED, Summary, summarize
@@ -25,12 +28,13 @@ LOG_FILE = "run.log"
 CONFIG_FILE = "config.yaml"
 
 
-def run(path: str, overrides: list[str], as_json: bool) -> int:
+def run(path: str, overrides: list[str], use_cache: bool, as_json: bool) -> int:
     """Runs a configuration and shows it; returns the exit code.
 
     Args:
         path: of the YAML file.
         overrides: `key=value` each.
+        use_cache: False runs every node again, whatever the configuration says.
         as_json: print the summary as one line of JSON at the end of stdout, and the rest to
             stderr.
 
@@ -38,14 +42,15 @@ def run(path: str, overrides: list[str], as_json: bool) -> int:
         ConfigError: before anything is written.
     """
     began = time.monotonic()
-    config = load_config(path, overrides)
+    config = load_config(path, [*overrides, *([] if use_cache else ["cache=false"])])
     check_inputs(config, path)
-    command = ["tapeline", "run", path, *(part for item in overrides for part in ("--set", item))]
+    sets = [part for item in overrides for part in ("--set", item)]
+    command = [program(), "run", path, *sets]
     with CapturedOutput() as output:
         stream = output.stderr if as_json else output.stdout
         with make_display(stream) as display:
             task = _prepare(config, path)
-            run_dir = _make_run_dir(config)
+            run_dir = _make_run_dir(config, path)
             output.log_to(run_dir / LOG_FILE)
             display.say(f"{config.name}  run {run_dir.name}")
             summary = _execute(config, task, run_dir, display, began)
@@ -57,6 +62,11 @@ def run(path: str, overrides: list[str], as_json: bool) -> int:
     return codes.get(summary.status, EXIT_OK)
 
 
+def program() -> str:
+    """Returns how this command is called from a shell: by its name, or else by its path."""
+    return "tapeline" if shutil.which("tapeline") else sys.argv[0]
+
+
 def _prepare(config: RunConfig, path: str) -> Task:
     """Sets up the devices, before anything uses them, and makes the task."""
     from trainer_module.strategy import configure_devices
@@ -65,10 +75,22 @@ def _prepare(config: RunConfig, path: str) -> Task:
     return check_task(config, path)
 
 
-def _make_run_dir(config: RunConfig) -> Path:
-    """Makes the run's folder, named by the time, and writes the resolved configuration into it."""
+def _make_run_dir(config: RunConfig, path: str) -> Path:
+    """Makes the run's folder, named by the time, and writes the resolved configuration into it.
+
+    Raises:
+        ConfigError: if another run of the pipeline is going on.
+    """
     runs = config.pipeline_root / "runs"
     runs.mkdir(parents=True, exist_ok=True)
+    # Held until the process ends: runs share checkpoints and metadata.
+    descriptor = os.open(config.pipeline_root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        found = f"{config.pipeline_root}, where a run is going on"
+        allowed = "one run of a pipeline at a time: wait, or set another root"
+        raise ConfigError(Problem(path, "root", found, allowed)) from error
     while True:
         run_dir = runs / datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         try:
@@ -82,7 +104,11 @@ def _make_run_dir(config: RunConfig) -> Path:
 def _execute(
     config: RunConfig, task: Task, run_dir: Path, display: Display, began: float
 ) -> Summary:
-    """Runs the pipeline in this process; a failure becomes a summary that tells it."""
+    """Runs the pipeline in this process; a failure becomes a summary that tells it.
+
+    Raises:
+        KeyboardInterrupt: if the person at the terminal had enough.
+    """
     from pipeline.compiler import compile_pipeline
     from pipeline.runners.local import LocalRunner, one_line
 
@@ -91,6 +117,9 @@ def _execute(
         seconds = time.monotonic() - began
         return summarize(config, task, run_dir.name, run_dir, display.nodes, seconds)
     except Exception as error:
+        if display.interrupted:
+            # Beam turns what a node raises into an error of its own.
+            raise KeyboardInterrupt from error
         # To the log, where the libraries' own lines about it are.
         sys.excepthook(type(error), error, error.__traceback__)
         return Summary(
@@ -111,6 +140,6 @@ def _show(summary: Summary, config: RunConfig, command: str, display: Display) -
             f"go on      {command}"
         )
         return
-    predict = f"tapeline predict {config.model_folder} --sample 3"
+    predict = shlex.join([program(), "predict", str(config.model_folder), "--sample", "3"])
     for line in summary_lines(summary, predict):
         display.say(line)

@@ -12,12 +12,21 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
-import importlib.util
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-_LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-transform", "tensorflow-model-analysis", "tfx")
+from pipeline.modules import find_module
+
+_LIBRARIES = (
+    "numpy",
+    "scikit-learn",
+    "tensorflow",
+    "tensorflow-model-analysis",
+    "tensorflow-transform",
+    "tf-keras",
+    "tfx",
+)
 _LIBRARY_FOLDERS = tuple(
     Path(sysconfig.get_path(name)).resolve()
     for name in ("stdlib", "platstdlib", "purelib", "platlib")
@@ -27,12 +36,17 @@ _LIBRARY_FOLDERS = tuple(
 def source_hash(*modules: str) -> str:
     """Returns a hash of the source of the named modules and of what they import.
 
+    Nothing is imported to find out.
+
     Raises:
         ModuleNotFoundError: if a named module cannot be found.
     """
     sources: dict[str, str] = {}
+    followed: set[str] = set()
     for module in modules:
-        _collect(module, module.partition(".")[0], sources)
+        if find_module(module) is None:
+            raise ModuleNotFoundError(f"no module {module!r} on the Python path", name=module)
+        _collect(module, module.partition(".")[0], sources, followed)
     digest = hashlib.sha256(library_versions().encode())
     for name in sorted(sources):
         digest.update(f"{name}\0{sources[name]}\0".encode())
@@ -44,12 +58,12 @@ def library_versions() -> str:
     return " ".join(f"{name}={importlib.metadata.version(name)}" for name in _LIBRARIES)
 
 
-def _collect(module: str, root_package: str, sources: dict[str, str]) -> None:
-    if sources.get(module):
-        return
+def _collect(module: str, root_package: str, sources: dict[str, str], followed: set[str]) -> None:
+    """Adds the source of a module, of its packages, and of what it imports to `sources`."""
     path = _project_file(module, root_package)
-    if path is None:
+    if module in followed or path is None:
         return
+    followed.add(module)
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = list(_imports(tree, module, is_package=path.name == "__init__.py"))
     sources[module] = _normalized(tree)
@@ -58,7 +72,7 @@ def _collect(module: str, root_package: str, sources: dict[str, str]) -> None:
         if parent is not None and package not in sources:
             sources[package] = _normalized(ast.parse(parent.read_text(encoding="utf-8")))
     for name in imported:
-        _collect(name, root_package, sources)
+        _collect(name, root_package, sources, followed)
 
 
 def _parents(module: str) -> Iterator[str]:
@@ -69,13 +83,9 @@ def _parents(module: str) -> Iterator[str]:
 
 def _project_file(module: str, root_package: str) -> Path | None:
     """Returns a module's file; None for a library, a built-in, and what is not a module."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        spec = None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+    path = find_module(module)
+    if path is None:
         return None
-    path = Path(spec.origin).resolve()
     in_library = any(folder in path.parents for folder in _LIBRARY_FOLDERS)
     if in_library and module.partition(".")[0] != root_package:
         return None
@@ -85,7 +95,7 @@ def _project_file(module: str, root_package: str) -> Path | None:
 def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
     """Yields the names that may be modules among what a module imports."""
     package = module if is_package else module.rpartition(".")[0]
-    for node in ast.walk(tree):
+    for node in _run_time_nodes(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -97,6 +107,15 @@ def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
             yield base
             for alias in node.names:
                 yield f"{base}.{alias.name}"
+
+
+def _run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Walks a tree, past the blocks that only type checkers read."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        yield from _run_time_nodes(child)
 
 
 def _normalized(tree: ast.Module) -> str:

@@ -2,8 +2,11 @@
 # Makes .venv from the locks: `sh requirements/bootstrap.sh run`, or `dev` with what tests need.
 set -eu
 
-kind=$1
+kind=${1:-run}
+cd "$(dirname "$0")/.."
 uv_home=build/uv
+# These would lead the installers, or the new environment, to packages from elsewhere.
+unset PYTHONPATH PYTHONHOME PIP_USER
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -12,7 +15,7 @@ is_310() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' >/dev
 # Prints a Python 3.10, from PATH or from pyenv; nothing if there is none.
 find_310() {
     for candidate in python3.10 python3 python \
-        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.10*/bin/python; do
+        "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.10*/bin/python; do
         if is_310 "$candidate"; then
             command -v "$candidate"
             return
@@ -23,22 +26,20 @@ find_310() {
 # Prints a uv: the one on PATH, else one installed beside the build from the lock.
 find_uv() {
     if command -v uv; then return; fi
-    if [ ! -x $uv_home/bin/uv ]; then
-        for candidate in "$1" python3; do
-            if [ -n "$candidate" ] && "$candidate" -m venv --clear $uv_home >&2 2>/dev/null; then
-                $uv_home/bin/pip install -q --disable-pip-version-check --require-hashes \
-                    -r requirements/uv.txt >&2
-                break
-            fi
-        done
-    fi
+    for candidate in "$1" python3; do
+        if [ -x $uv_home/bin/uv ]; then break; fi
+        if [ -n "$candidate" ] && "$candidate" -m venv --clear $uv_home >&2; then
+            $uv_home/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
+                -r requirements/uv.txt >&2 || say "$candidate could not install uv."
+        fi
+    done
     if [ -x $uv_home/bin/uv ]; then echo $uv_home/bin/uv; fi
 }
 
 python=$(find_310)
 uv=$(find_uv "$python")
 if [ -z "$uv" ]; then
-    say "error: found no Python with the venv module, and no uv."
+    say "error: found no uv, and no Python with the venv module that could install it."
     say "Install one of: Python 3.10 (Debian: python3.10 and python3.10-venv; or pyenv install 3.10),"
     say "or uv, which brings a Python of its own. Then run make again."
     exit 1

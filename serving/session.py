@@ -14,18 +14,28 @@ class InvalidRequest(ValueError):
     """A request that does not fit the signature it is for."""
 
 
+class InvalidModel(RuntimeError):
+    """A folder that does not hold a SavedModel that a server could load."""
+
+
 class SavedModelSession:
     """The signatures of a SavedModel, ready to run.
 
     `tf.saved_model.load` restores Python objects as well and so accepts models that TF Serving
     cannot run; this does not.
+
+    Raises:
+        InvalidModel: if it does not load.
     """
 
     def __init__(self, folder: Path) -> None:
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)
-        with graph.as_default():
-            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        try:
+            with graph.as_default():
+                loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
+            raise InvalidModel(f"{type(error).__name__}: {error}") from error
         self.signatures: dict[str, Any] = {
             name: signature
             for name, signature in loaded.signature_def.items()
@@ -74,8 +84,8 @@ class SavedModelSession:
             dtype = tf.dtypes.as_dtype(info.dtype)
             shape = tf.TensorShape(info.tensor_shape)
             try:
-                value = np.asarray(inputs[name], dtype=dtype.as_numpy_dtype)
-            except (ValueError, TypeError) as error:
+                value = _as_array(inputs[name], dtype)
+            except (ValueError, TypeError, OverflowError) as error:
                 raise InvalidRequest(
                     f"{name}: found {_short(inputs[name])}; allowed: {dtype.name} of shape {shape}"
                 ) from error
@@ -89,6 +99,28 @@ class SavedModelSession:
         if len(set(sizes.values())) > 1:
             raise InvalidRequest(f"inputs: found batches of different sizes: {sizes}")
         return checked
+
+
+def _as_array(value: Any, dtype: tf.DType) -> np.ndarray:
+    """Returns `value` as an array of `dtype`, if that loses nothing.
+
+    NumPy alone would make NaN of None, and 1 of 1.7 where integers are wanted.
+
+    Raises:
+        ValueError, TypeError, OverflowError: if it is ragged, or of another kind.
+    """
+    found = np.asarray(value)
+    if dtype == tf.string:
+        if any(not isinstance(item, (str, bytes)) for item in found.reshape(-1).tolist()):
+            raise TypeError("not text")
+        return found.astype(object)
+    kinds = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "cfiu"}
+    converted = found.astype(dtype.as_numpy_dtype)
+    if found.size and found.dtype.kind not in kinds[converted.dtype.kind]:
+        raise TypeError(f"{found.dtype} is not {dtype.name}")
+    if converted.dtype.kind in "iu" and not np.array_equal(converted, found):
+        raise OverflowError(f"out of the range of {dtype.name}")
+    return converted
 
 
 def _short(value: Any) -> str:

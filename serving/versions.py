@@ -8,13 +8,15 @@ server that polls the directory sees all of it or nothing.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,9 @@ def versions(base: Path) -> list[int]:
     """Returns the versions of the model under `base`, oldest first."""
     if not base.is_dir():
         return []
-    return sorted(int(entry.name) for entry in base.iterdir() if entry.name.isdecimal())
+    names = [entry.name for entry in base.iterdir() if entry.is_dir() and entry.name.isdecimal()]
+    # Such as 007 is a number to TF Serving too, but not a version that a push makes.
+    return sorted(int(name) for name in names if name == str(int(name)))
 
 
 def newest_version(base: Path) -> Path | None:
@@ -68,34 +72,64 @@ def publish(
     """
     base = root / model_name
     digest = content_digest(saved_model)
-    newest = newest_version(base)
-    if newest is not None and read_manifest(newest).get("digest") == digest:
-        write_server_files(root, model_name, config)
-        return Publication(newest, is_new=False)
-
     made = _make_missing(base)
-    remove_stale_staging(root)
+    try:
+        with exclusive(root):
+            remove_stale_staging(root)
+            server_files = _server_files(root, model_name, config)
+            newest = newest_version(base)
+            is_new = newest is None or read_manifest(newest).get("digest") != digest
+            if is_new:
+                folder = _put(saved_model, root, base, {**manifest, "digest": digest}, check)
+            else:
+                assert newest is not None
+                folder = newest
+            for path, text in server_files.items():
+                _replace_text(path, text)
+            _retire(base, config.keep_versions, root)
+            return Publication(folder, is_new)
+    except BaseException:
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _put(
+    saved_model: Path,
+    root: Path,
+    base: Path,
+    manifest: dict[str, Any],
+    check: Callable[[Path], None],
+) -> Path:
+    """Copies, checks and renames a SavedModel into place; returns the version's folder."""
     staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=root))
     try:
         staged = staging / "model"
         shutil.copytree(saved_model, staged)
         check(staged)
         (staged / _MANIFEST).parent.mkdir(exist_ok=True)
-        (staged / _MANIFEST).write_text(json.dumps({**manifest, "digest": digest}, indent=2))
+        (staged / _MANIFEST).write_text(json.dumps(manifest, indent=2))
         _sync(staged)
         # Clocks go back and two pushes can share a second; a version never does either.
         version = max([int(time.time()), *(present + 1 for present in versions(base))])
         folder = base / str(version)
         os.rename(staged, folder)
-    except BaseException:
+    finally:
         shutil.rmtree(staging, ignore_errors=True)
-        for parent in made:
-            parent.rmdir()
-        raise
-    staging.rmdir()
-    write_server_files(root, model_name, config)
-    _retire(base, config.keep_versions, root)
-    return Publication(folder, is_new=True)
+    _sync_folder(base)
+    return folder
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Holds a lock on a folder, without a file in it; a second holder waits for the first."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def read_manifest(version: Path) -> dict[str, Any]:
@@ -113,13 +147,19 @@ def content_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def write_server_files(root: Path, model_name: str, config: ServeConfig) -> None:
-    """Writes models.config and batching.config, each whole, and only where they change."""
+def _server_files(root: Path, model_name: str, config: ServeConfig) -> dict[Path, str]:
+    """Returns the texts of models.config and batching.config.
+
+    Raises:
+        google.protobuf.text_format.ParseError: if the present models.config is broken.
+    """
     models = root / MODELS_FILE
     existing = models.read_text() if models.is_file() else ""
     base_path = str((root / model_name).resolve())
-    _replace_text(models, models_text(existing, model_name, base_path))
-    _replace_text(root / BATCHING_FILE, batching_text(config.batching))
+    return {
+        models: models_text(existing, model_name, base_path),
+        root / BATCHING_FILE: batching_text(config.batching),
+    }
 
 
 def remove_stale_staging(root: Path) -> None:
@@ -144,16 +184,30 @@ def _make_missing(folder: Path) -> list[Path]:
 
 
 def _replace_text(path: Path, text: str) -> None:
+    """Writes a text beside its file and renames it; leaves a file alone that has it already."""
     if path.is_file() and path.read_text() == text:
         return
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
     os.replace(partial, path)
 
 
 def _sync(folder: Path) -> None:
-    """Flushes the files to disk, so that a rename never becomes visible before its content."""
+    """Flushes a tree to disk, so that a rename never becomes visible before its content."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
+        else:
+            _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -32,10 +32,14 @@ class Checkpoints:
     ) -> None:
         self._step = step
         self._sign = 1.0 if mode == "min" else -1.0
-        self._best_value = tf.Variable(math.inf, trainable=False, name="best_value")
+        self._best_value = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
         self._latest = tf.train.CheckpointManager(
             tf.train.Checkpoint(
-                model=model, optimizer=optimizer, step=step, best_value=self._best_value
+                model=model,
+                optimizer=optimizer,
+                step=step,
+                best_value=self._best_value,
+                generators=_random_generators(model),
             ),
             os.path.join(folder, "latest"),
             max_to_keep=2,
@@ -77,5 +81,18 @@ class Checkpoints:
 
     def restore_best(self) -> int:
         """Restores the weights of the best checkpoint; returns its step."""
-        self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
+        path = self._best.latest_checkpoint
+        self._best.checkpoint.restore(path).assert_existing_objects_matched()
         return int(self._step.numpy())
+
+
+def _random_generators(model: keras.Model) -> list[tf.random.Generator]:
+    """Returns the generators that layers such as Dropout draw from.
+
+    Keras keeps them out of the checkpoint of a model; without them a training that resumes would
+    drop other units than one that was not interrupted.
+    """
+    layers = [part for part in model.submodules if isinstance(part, keras.layers.Layer)]
+    holders = [getattr(layer, "_random_generator", None) for layer in layers]
+    found = [getattr(holder, "_generator", None) for holder in holders]
+    return [generator for generator in found if generator is not None]

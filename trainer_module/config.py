@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TaskConfig(_Section):
@@ -24,7 +24,7 @@ class OptimizerConfig(_Section):
     """AdamW under linear warmup and cosine decay, with gradients clipped by global norm."""
 
     learning_rate: float = Field(1e-3, gt=0, description="peak rate, reached after warmup")
-    weight_decay: float = Field(1e-4, ge=0, description="decoupled; not on biases")
+    weight_decay: float = Field(1e-4, ge=0, description="decoupled; not on variables named bias")
     warmup_epochs: float = Field(1.0, ge=0)
     final_fraction: float = Field(
         0.01, ge=0, le=1, description="rate at the last step as a fraction of the peak"
@@ -48,7 +48,9 @@ class TrainConfig(_Section):
     seed: int = Field(0, ge=0, lt=2**31)
     strategy: Literal["default", "mirrored"] = "default"
     replicas: int | None = Field(
-        None, gt=0, description="mirrored only; null: every GPU; without GPUs, logical CPUs"
+        None,
+        gt=0,
+        description="mirrored only; null: every GPU, or one CPU; logical CPUs stand in for GPUs",
     )
     steps_per_call: int = Field(10, gt=0, description="steps inside one tf.function call")
     checkpoint_every_steps: int | None = Field(

@@ -15,6 +15,9 @@ from trainer_module.tasks.base import Task
 
 Tensors = dict[str, tf.Tensor]
 
+RAW_SIGNATURES = ("serving_raw", "embedding")
+"""The signatures that take one tensor a raw feature; the others take serialized examples."""
+
 TRANSFORM_FEATURES = "transform_features"
 """The signature that model analysis reads labels from."""
 

@@ -63,6 +63,8 @@ def train(
     # A fresh graph of layer names and seeds: nothing that ran in this process before shows.
     keras.backend.clear_session()
     keras.utils.set_random_seed(config.seed)
+    # Generators that are variables: a checkpoint can hold them, unlike the state of random ops.
+    keras.backend.experimental.enable_tf_random_generator()
 
     with strategy.scope():
         step = tf.Variable(
@@ -75,7 +77,7 @@ def train(
         model = task.build_model(feature_spec)
         optimizer = make_optimizer(config.optimizer, step, steps_per_epoch, total_steps)
         optimizer.build(model.trainable_variables)
-
+    check_model(task, model, eval_rows)
     checkpoints = Checkpoints(checkpoint_folder, model, optimizer, step, config.best.mode)
     functions = build_step_functions(
         task,
@@ -94,6 +96,23 @@ def train(
         callback.on_train_end(total_steps)
     best_step = checkpoints.restore_best()
     return TrainResult(model, best_step, resumed_from, total_steps, steps_per_epoch)
+
+
+def check_model(task: Task, model: keras.Model, rows: Arrays) -> None:
+    """Holds a task's model to the interface, on one row, before any work goes into it.
+
+    Raises:
+        ValueError: if an output that the interface asks for is missing.
+    """
+    outputs = model({name: values[:1] for name, values in rows.items()}, training=False)
+    wanted = {*(head.name for head in task.heads), "embedding"}
+    if not isinstance(outputs, Mapping) or not wanted <= set(outputs):
+        found = sorted(outputs) if isinstance(outputs, Mapping) else type(outputs).__name__
+        raise ValueError(f"the model's outputs: found {found}; expected a dict of {sorted(wanted)}")
+    served = task.serving_outputs(outputs)
+    missing = sorted({head.served for head in task.heads} - set(served))
+    if missing:
+        raise ValueError(f"serving_outputs: found {sorted(served)}; {missing} of the heads missing")
 
 
 def _run(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from trainer_module.export import ServingModel
+from trainer_module.export import RAW_SIGNATURES, ServingModel
 
 FILE_NAME = "reference_answers.tfrecord"
 
@@ -30,8 +30,7 @@ def write_reference_answers(serving: ServingModel, examples: Sequence[bytes], pa
     raw = serving.raw_tensors(serialized)
     with tf.io.TFRecordWriter(path) as writer:
         for name, function in serving.signatures.items():
-            takes_raw = name in ("serving_raw", "embedding")
-            inputs = raw if takes_raw else {"examples": serialized}
+            inputs = raw if name in RAW_SIGNATURES else {"examples": serialized}
             writer.write(_log(name, inputs, function(**inputs)).SerializeToString())
 
 

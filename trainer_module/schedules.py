@@ -13,7 +13,7 @@ import tf_keras as keras
 
 
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warmup from 0 to `peak`, then half a cosine down to `peak * final_fraction`.
+    """Linear warmup up to `peak`, then half a cosine down to `peak * final_fraction`.
 
     The cosine is that of Loshchilov and Hutter, SGDR (arXiv:1608.03983), eq. 5, one period.
 
@@ -22,7 +22,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         peak: learning rate at the end of warmup.
         warmup_steps: steps of linear warmup; 0 for none.
         total_steps: steps of the whole training.
-        final_fraction: rate after the last step, as a fraction of `peak`.
+        final_fraction: rate that the cosine ends at, as a fraction of `peak`.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -58,7 +58,11 @@ def build_step_functions(
             outputs = model(features, training=True)
             head_sums = _reduce_rows(task.losses(outputs, features))
             loss = _weighted(head_sums, head_weights) / global_batch_size
+            # Layers' regularizers and add_loss terms belong to the model, not to a row.
+            if model.losses:
+                loss += tf.add_n(model.losses) / strategy.num_replicas_in_sync
         gradients = tape.gradient(loss, variables)
+        _check_connected(variables, gradients)
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         norm = tf.linalg.global_norm(gradients)
@@ -132,11 +136,30 @@ def build_step_functions(
 def _reduce_rows(
     values: Mapping[str, tf.Tensor], weight: tf.Tensor | None = None
 ) -> dict[str, tf.Tensor]:
-    """Sums per-example values [b] into scalars, rows weighted by `weight` [b] where given."""
+    """Sums per-example values [b] into scalars, rows weighted by `weight` [b] where given.
+
+    Raises:
+        ValueError: if a value is not [b]; broadcast, it would train on nonsense in silence.
+    """
+    for name, value in values.items():
+        if value.shape.rank != 1:
+            raise ValueError(f"task loss or metric {name!r}: found {value.shape}; expected [b]")
     return {
         name: tf.reduce_sum(value if weight is None else value * weight)
         for name, value in values.items()
     }
+
+
+def _check_connected(
+    variables: Sequence[tf.Variable], gradients: Sequence[tf.Tensor | None]
+) -> None:
+    pairs = zip(variables, gradients, strict=True)
+    unreached = [variable.name for variable, gradient in pairs if gradient is None]
+    if unreached:
+        raise ValueError(
+            f"no loss depends on the trainable variables {', '.join(unreached)}: connect them to "
+            "a head, or make their layer trainable=False"
+        )
 
 
 def _weighted(head_sums: Mapping[str, tf.Tensor], weights: Mapping[str, float]) -> tf.Tensor:

@@ -31,25 +31,39 @@ def configure_devices(config: TrainConfig) -> None:
         )
 
 
+def replica_count(config: TrainConfig) -> int:
+    """Returns how many replicas the strategy will have, on the devices that are configured.
+
+    Raises:
+        ValueError: if more replicas are asked for than there are devices, or a batch does not
+            divide among them.
+    """
+    if config.strategy == "default":
+        return 1
+    available = len(_replica_devices())
+    replicas = config.replicas or available
+    if replicas > available:
+        raise ValueError(f"{replicas} replicas on {available} devices")
+    for name in ("batch_size", "eval_batch_size"):
+        if getattr(config, name) % replicas:
+            raise ValueError(
+                f"{name} {getattr(config, name)}, which does not divide among {replicas} replicas"
+            )
+    return replicas
+
+
 def make_strategy(config: TrainConfig) -> tf.distribute.Strategy:
     """Returns the strategy that `config` names, over GPUs if there are any, else logical CPUs.
 
     Raises:
-        ValueError: if more replicas are asked for than there are devices, or the batch does
-            not divide among them.
+        ValueError: as `replica_count`.
     """
+    replicas = replica_count(config)
     if config.strategy == "default":
         return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy(_replica_devices()[:replicas])
+
+
+def _replica_devices() -> list[str]:
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-    devices = [device.name for device in tf.config.list_logical_devices(kind)]
-    replicas = config.replicas or len(devices)
-    if replicas > len(devices):
-        raise ValueError(
-            f"train.replicas: found {replicas}; allowed: at most {len(devices)} {kind}"
-        )
-    if config.batch_size % replicas or config.eval_batch_size % replicas:
-        raise ValueError(
-            f"train.batch_size {config.batch_size} and train.eval_batch_size "
-            f"{config.eval_batch_size} have to be multiples of the {replicas} replicas"
-        )
-    return tf.distribute.MirroredStrategy(devices[:replicas])
+    return [device.name for device in tf.config.list_logical_devices(kind)]

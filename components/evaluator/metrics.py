@@ -17,9 +17,13 @@ class R2(metric_types.Metric):
 
     1 - SS_res / SS_tot a column, as scikit-learn's `r2_score` with `uniform_average`. A column
     that does not vary has no R²: it counts 1 if predicted exactly and 0 otherwise.
+
+    Args:
+        code: hash of this module's source; makes it a part of TFMA's configuration, by which the
+            Evaluator is cached.
     """
 
-    def __init__(self, name: str = R2_NAME) -> None:
+    def __init__(self, name: str = R2_NAME, code: str = "") -> None:
         super().__init__(metric_util.merge_per_key_computations(_computations), name=name)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-LABELS = {"digits": "digit", "breast_cancer": "diagnosis"}
-"""Name that the target of each data set goes by as a column."""
+from components.example_gen.columns import COLUMNS
 
 
 def load_columns(dataset: str, limit: int | None = None) -> dict[str, np.ndarray]:
@@ -27,17 +25,14 @@ def load_columns(dataset: str, limit: int | None = None) -> dict[str, np.ndarray
     """
     import sklearn.datasets
 
-    target = LABELS[dataset]
+    *features, target = COLUMNS[dataset]
     loaded: Any = getattr(sklearn.datasets, f"load_{dataset}")()
     data = loaded.data[:limit].astype(np.float32)
-    columns: dict[str, np.ndarray]
-    if dataset == "digits":
-        columns = {"image": data}
-    else:
-        columns = {
-            _identifier(name): data[:, index] for index, name in enumerate(loaded.feature_names)
-        }
-    return {**columns, target: loaded.target[:limit].astype(np.int64)}
+    columns = [data] if len(features) == 1 else list(data.T)
+    return {
+        **dict(zip(features, columns, strict=True)),
+        target: loaded.target[:limit].astype(np.int64),
+    }
 
 
 def rows(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
@@ -45,8 +40,3 @@ def rows(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     names = list(columns)
     for values in zip(*(columns[name].tolist() for name in names), strict=True):
         yield dict(zip(names, values, strict=True))
-
-
-def _identifier(name: str) -> str:
-    """Turns a title such as `worst concave points` into a name that signatures can take."""
-    return re.sub(r"\W+", "_", name.strip().lower())

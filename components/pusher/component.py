@@ -6,6 +6,7 @@ of them, and keeps every version for ever.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from serving.servable_check import check_servable
 from serving.versions import publish
 from trainer_module.reference import FILE_NAME as REFERENCE_FILE
 
-_ROOT, _MODEL_NAME, _DATASET, _SERVE = "serving_root", "model_name", "dataset", "serve"
+_ROOT, _MODEL_NAME, _DATA, _SERVE = "serving_root", "model_name", "data", "serve"
 IS_NEW = "is_new"
 """Property of the pushed model: 1 if this push made the version, 0 if it was there already."""
 
@@ -30,7 +31,7 @@ class PusherSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         _ROOT: component_spec.ExecutionParameter(type=str),
         _MODEL_NAME: component_spec.ExecutionParameter(type=str),
-        _DATASET: component_spec.ExecutionParameter(type=str),
+        _DATA: component_spec.ExecutionParameter(type=str),
         _SERVE: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -71,7 +72,7 @@ class Executor(tfx_executor.Executor):
             model_name=exec_properties[_MODEL_NAME],
             config=config,
             manifest={
-                "dataset": exec_properties[_DATASET],
+                "data": json.loads(exec_properties[_DATA]),
                 "model_artifact_id": model.id,
                 "model_uri": model.uri,
             },
@@ -90,6 +91,9 @@ class Pusher(base_component.BaseComponent):
 
     Runs even when nothing before it did: it compares the model with what is served, which no
     cache knows, and leaves a version that is there already alone.
+
+    Args:
+        data: plain JSON about the data, for the version's manifest.
     """
 
     SPEC_CLASS = PusherSpec
@@ -102,7 +106,7 @@ class Pusher(base_component.BaseComponent):
         model_run: channel.BaseChannel,
         serving_root: str,
         model_name: str,
-        dataset: str,
+        data: dict[str, Any],
         serve: ServeConfig,
     ) -> None:
         super().__init__(
@@ -112,7 +116,7 @@ class Pusher(base_component.BaseComponent):
                 model_run=model_run,
                 serving_root=serving_root,
                 model_name=model_name,
-                dataset=dataset,
+                data=json.dumps(data),
                 serve=serve.model_dump_json(),
                 pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
             )

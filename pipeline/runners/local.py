@@ -23,7 +23,13 @@ class _ReportingNode(beam_dag_runner.PipelineNodeAsDoFn):
         try:
             super()._run_node()
         except BaseException as error:
-            emit("node_failed", node=node, seconds=time.monotonic() - began, cause=one_line(error))
+            emit(
+                "node_failed",
+                node=node,
+                seconds=time.monotonic() - began,
+                cause=one_line(error),
+                interrupted=isinstance(error, KeyboardInterrupt),
+            )
             raise
         run_id = self._pipeline_runtime_spec.pipeline_run_id.field_value.string_value
         with metadata.Metadata(self._mlmd_connection_config) as handle:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,11 +46,14 @@ class Finished:
         with np.load(self.output / "weights.npz") as data:
             return [data[name] for name in data]
 
-    def losses(self) -> list[tuple[int, float]]:
-        return json.loads((self.output / "losses.json").read_text())
-
-    def result(self) -> dict[str, int]:
+    def result(self) -> dict[str, Any]:
         return json.loads((self.output / "result.json").read_text())
+
+    def calls(self) -> list[tuple[int, dict[str, float]]]:
+        return [(step, values) for step, values in self.result()["calls"]]
+
+    def losses(self) -> list[tuple[int, float]]:
+        return [(step, values["loss"]) for step, values in self.calls()]
 
 
 def _transformed(count: int, first: int) -> Rows:

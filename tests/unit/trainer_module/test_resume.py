@@ -41,7 +41,8 @@ class Story:
 
 def _killed_twice(drive: Callable, folder: Path, options: dict) -> dict:
     first = drive(folder, kill_at_step=MID_EPOCH, **options, **EVERY)
-    second = drive(folder, kill_before_latest_of_step=END_OF_EPOCH, **options, **EVERY)
+    second = drive(folder, kill_at_epoch_end=END_OF_EPOCH, **options, **EVERY)
+    assert (folder / "best").exists(), second.stderr[-3000:]
     latest = tf.train.latest_checkpoint(str(folder / "latest"))
     best = tf.train.latest_checkpoint(str(folder / "best"))
     _litter(folder)

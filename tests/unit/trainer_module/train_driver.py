@@ -5,8 +5,7 @@
 
 A process is needed because logical CPUs are set before TensorFlow starts, because one process
 holds one MirroredStrategy, and because a kill -9 ends what it hits. Writes to the output folder,
-once training is through: weights.npz (the exported model's), losses.json (one entry a call), and
-result.json.
+once training is through: weights.npz (the exported model's) and result.json (what the loop said).
 """
 
 from __future__ import annotations
@@ -21,48 +20,43 @@ import numpy as np
 
 import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 from trainer_module.callbacks import Callback
-from trainer_module.checkpoint import Checkpoints
 from trainer_module.config import OptimizerConfig, TrainConfig
 from trainer_module.loop import train
 from trainer_module.strategy import configure_devices
 from trainer_module.tasks.digits import Digits
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+class Die(Callback):
+    """Kills the process at a step: after its call, or at the epoch's end that it is.
 
+    At an epoch's end the best checkpoint is written and the latest not yet.
+    """
 
-class DieAtStep(Callback):
-    """Kills the process at the end of the call that reaches a step."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
+    def __init__(self, after_call: int | None, at_epoch_end: int | None) -> None:
+        self._after_call = after_call
+        self._at_epoch_end = at_epoch_end
 
     def on_call_end(self, step: int, values: dict[str, float]) -> None:
-        if step == self._step:
-            _die()
+        if step == self._after_call:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def on_epoch_end(self, epoch: int, step: int, train: dict, evaluation: dict) -> None:
+        if step == self._at_epoch_end:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Losses(Callback):
-    """Keeps the loss of each call."""
+class Record(Callback):
+    """Keeps the values of each call and of each evaluation."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[int, float]] = []
+        self.calls: list[tuple[int, dict[str, float]]] = []
+        self.evaluations: list[dict[str, float]] = []
 
     def on_call_end(self, step: int, values: dict[str, float]) -> None:
-        self.calls.append((step, values["loss"]))
+        self.calls.append((step, dict(values)))
 
-
-def die_instead_of_saving_latest(at_step: int) -> None:
-    """Lets the process die at an epoch's end between its best and its latest checkpoint."""
-    save_latest = Checkpoints.save_latest
-
-    def save_or_die(checkpoints: Checkpoints) -> None:
-        if int(checkpoints._step) == at_step:
-            _die()
-        save_latest(checkpoints)
-
-    Checkpoints.save_latest = save_or_die
+    def on_epoch_end(self, epoch: int, step: int, train: dict, evaluation: dict) -> None:
+        self.evaluations.append(dict(evaluation))
 
 
 def arguments() -> argparse.Namespace:
@@ -80,7 +74,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps-per-call", type=int, default=3)
     parser.add_argument("--checkpoint-every-steps", type=int)
     parser.add_argument("--kill-at-step", type=int)
-    parser.add_argument("--kill-before-latest-of-step", type=int)
+    parser.add_argument("--kill-at-epoch-end", type=int)
     return parser.parse_args()
 
 
@@ -98,13 +92,7 @@ def main() -> None:
         optimizer=OptimizerConfig(learning_rate=0.003),
     )
     configure_devices(config)
-    losses = Losses()
-    callbacks: list[Callback] = [losses]
-    if args.kill_at_step:
-        callbacks.append(DieAtStep(args.kill_at_step))
-    if args.kill_before_latest_of_step:
-        die_instead_of_saving_latest(args.kill_before_latest_of_step)
-
+    record = Record()
     options = {} if args.dropout is None else {"dropout": args.dropout}
     task = Digits(filters=8, embedding=16, **options)
     with np.load(args.data) as data:
@@ -116,14 +104,18 @@ def main() -> None:
             }
             for split in ("train", "eval")
         }
+    callbacks = [record, Die(args.kill_at_step, args.kill_at_epoch_end)]
     result = train(task, {}, rows["train"], rows["eval"], config, str(args.folder), callbacks)
 
     args.output.mkdir(parents=True)
     np.savez(args.output / "weights.npz", *result.model.get_weights())
-    (args.output / "losses.json").write_text(json.dumps(losses.calls))
-    (args.output / "result.json").write_text(
-        json.dumps({"resumed_from": result.resumed_from, "best_step": result.best_step})
-    )
+    said = {
+        "resumed_from": result.resumed_from,
+        "best_step": result.best_step,
+        "calls": record.calls,
+        "evaluations": record.evaluations,
+    }
+    (args.output / "result.json").write_text(json.dumps(said))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,207 @@
+"""What is wrong with a run that its configuration alone does not show."""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.checks import check_inputs, check_task
+from pipeline.config import RunConfig
+from pipeline.config_file import ConfigError, load_config
+
+
+@pytest.fixture
+def load(write_config, tmp_path, monkeypatch) -> Callable[..., RunConfig]:
+    """Loads the ready digits configuration with overrides, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *overrides: load_config(str(write_config()), overrides)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch) -> Callable[[str], str]:
+    """Writes a module under a name of its own, on the Python path; returns the name."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(source: str) -> str:
+        name = f"own_{uuid.uuid4().hex}"
+        (tmp_path / f"{name}.py").write_text(source)
+        importlib.invalidate_caches()
+        return name
+
+    return write
+
+
+def problems(check: Callable[[RunConfig, str], Any], config: RunConfig) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        check(config, "run.yaml")
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_inputs_when_all_is_well_then_pass_and_leave_nothing(load, tmp_path, tree) -> None:
+    config = load()
+    before = tree(tmp_path)
+
+    check_inputs(config, "run.yaml")
+
+    assert tree(tmp_path) == before
+
+
+def test_inputs_when_several_are_bad_then_names_each(load) -> None:
+    config = load("data.label=cat", "evaluate.slices=[digit, colour]", "task.name=cats")
+
+    assert problems(check_inputs, config) == [
+        "run.yaml: data.label: found 'cat'; allowed: a column of digits: image, digit",
+        "run.yaml: evaluate.slices.1: found 'colour'; allowed: a column of digits: image, digit",
+        "run.yaml: task.name: found 'cats'; "
+        "allowed: digits, breast_cancer, or the dotted path of a Task class",
+    ]
+
+
+def test_inputs_when_only_the_serving_root_cannot_be_made_then_names_that(load, tmp_path) -> None:
+    (tmp_path / "file").touch()
+
+    assert problems(check_inputs, load("serve.root=file/models")) == [
+        f"run.yaml: serve.root: found {tmp_path}/file, which is a file; "
+        "allowed: a folder that can be written"
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class Own: ...",
+        "try:\n    class Own: ...\nexcept ImportError: ...",
+        "from json import JSONDecoder as Own",
+        "from json import *",
+        "Own = object",
+        "def Own(): ...",
+    ],
+)
+def test_inputs_when_a_module_may_hold_the_task_then_pass_without_running_it(
+    source, load, module
+) -> None:
+    name = module(source + "\nraise RuntimeError('was run')\n")
+    check_inputs(load(f"task.name={name}.Own"), "run.yaml")
+
+
+def test_inputs_when_a_task_is_in_a_package_then_the_package_is_not_run(
+    load, tmp_path, monkeypatch
+) -> None:
+    name = f"own_{uuid.uuid4().hex}"
+    (tmp_path / name / "tasks").mkdir(parents=True)
+    for package in (name, f"{name}/tasks"):
+        (tmp_path / package / "__init__.py").write_text("raise RuntimeError('was run')\n")
+    (tmp_path / name / "tasks" / "cats.py").write_text("class Cats: ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    check_inputs(load(f"task.name={name}.tasks.cats.Cats"), "run.yaml")
+    (found,) = problems(check_inputs, load(f"task.name={name}.tasks.dogs.Dogs"))
+    assert f"no module '{name}.tasks.dogs' on the Python path" in found
+
+
+@pytest.fixture(scope="module")
+def tensorflow() -> None:
+    """Imports TensorFlow and TFX once, so that no single test is charged for it."""
+    importlib.import_module("trainer_module.tasks.base")
+    importlib.import_module("components.example_gen.executor")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_all_is_well_then_is_made_with_its_options(load) -> None:
+    task = check_task(load("task.options.attribute_weight=0.25"), "run.yaml")
+
+    assert [(head.name, head.weight) for head in task.heads] == [("class", 1), ("attribute", 0.25)]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_an_option_is_unknown_then_names_it(load) -> None:
+    (found,) = problems(check_task, load("task.options.depth=3"))
+
+    assert found.startswith("run.yaml: task: found trainer_module.tasks.digits.Digits: ")
+    assert "unexpected keyword argument 'depth'; allowed: a Task that imports" in found
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("import no_such_dependency\nclass Own: ...", "No module named 'no_such_dependency'"),
+        ("class Own: ...", "not a subclass of Task"),
+        ("def Own(): ...", "not a subclass of Task"),
+        ("if False:\n    class Own: ...", "has no 'Own'"),
+        (
+            "from trainer_module.tasks.base import Task\n"
+            "class Own(Task):\n    def __init__(self, **options): ...",
+            "abstract",
+        ),
+        ("raise ValueError('no cats today')\nclass Own: ...", "no cats today"),
+        pytest.param(
+            "{}['cats']\nclass Own: ...",
+            "cats",
+            marks=pytest.mark.xfail(
+                strict=True, reason="pipeline/checks.py:57 catches only some errors"
+            ),
+        ),
+    ],
+)
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_it_cannot_be_made_then_gives_the_cause(source, cause, load, module) -> None:
+    name = module(source)
+
+    (found,) = problems(check_task, load(f"task.name={name}.Own"))
+
+    assert found.startswith(f"run.yaml: task: found {name}.Own: ")
+    assert cause in found
+    assert found.endswith("; allowed: a Task that imports and takes task.options")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_names_of_its_parts_are_wrong_then_lists_them_all(load) -> None:
+    config = load("evaluate.metrics.1.head=style", "train.best.metric=class/f1")
+
+    assert problems(check_task, config) == [
+        "run.yaml: evaluate.metrics.1.head: found 'style'; allowed: class, attribute",
+        "run.yaml: train.best.metric: found 'class/f1'; "
+        "allowed: attribute/mae, class/accuracy, loss, loss/attribute, loss/class",
+    ]
+
+
+@pytest.mark.parametrize("metric", ["loss", "loss/attribute", "class/accuracy"])
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_the_best_epoch_goes_by_a_known_metric_then_pass(metric, load) -> None:
+    check_task(load(f"train.best.metric={metric}"), "run.yaml")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_a_split_has_no_rows_then_names_the_split(load) -> None:
+    assert (
+        "run.yaml: data: found 0 of 2 rows in split 'eval'; allowed: a row or more in each "
+        in (problems(check_task, load("data.limit=2", "train.batch_size=1"))[0])
+    )
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_a_batch_is_more_than_the_train_split_then_says_how_many_rows(load) -> None:
+    from components.example_gen.executor import split_counts
+
+    config = load("data.limit=60")
+    rows = split_counts(config.data)["train"]
+    assert 0 < rows < 60
+
+    assert problems(check_task, config) == [
+        f"run.yaml: train.batch_size: found 64; allowed: at most the {rows} rows of the train split"
+    ]
+    check_task(load("data.limit=60", f"train.batch_size={rows}"), "run.yaml")
+
+
+def test_inputs_when_refused_then_the_folder_is_as_it_was(load, tmp_path: Path, tree) -> None:
+    config = load("data.label=cat", "root=deep/er")
+    before = tree(tmp_path)
+
+    problems(check_inputs, config)
+
+    assert tree(tmp_path) == before

@@ -1,0 +1,171 @@
+"""Rows as people have them, and the answers of a model to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config_file import ConfigError
+from pipeline.predict import BATCH, predict, read_rows, sample_rows
+
+
+def problem(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_rows(text, "rows.txt")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        pytest.param('{"a": 1}', [{"a": 1}], id="object"),
+        pytest.param('\n {\n  "a": [1,\n 2]\n}\n', [{"a": [1, 2]}], id="object over lines"),
+        pytest.param('[{"a": 1}, {"a": 2}]', [{"a": 1}, {"a": 2}], id="list"),
+        pytest.param('{"a": 1}\n{"a": 2}\n', [{"a": 1}, {"a": 2}], id="lines"),
+        pytest.param('{"a": 1}\n\n  \n{"a": 2}', [{"a": 1}, {"a": 2}], id="lines, some empty"),
+        pytest.param("a,b\n1,2.5\n3,x\n", [{"a": 1, "b": 2.5}, {"a": 3, "b": "x"}], id="CSV"),
+        pytest.param('a,b\n"[1, 2]",true\n', [{"a": [1, 2], "b": True}], id="CSV of vectors"),
+        pytest.param("a\r\n1\r\n2\r\n", [{"a": 1}, {"a": 2}], id="CSV from Windows"),
+        pytest.param('a,b\n"x, y",\n', [{"a": "x, y", "b": ""}], id="CSV of texts"),
+    ],
+)
+def test_rows_when_in_a_known_form_then_read(text, rows) -> None:
+    assert read_rows(text, "rows.txt") == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        pytest.param("", "rows: found none; allowed: JSON objects, or CSV", id="empty"),
+        pytest.param(" \n\t\n", "rows: found none; allowed: JSON objects, or CSV", id="blank"),
+        pytest.param("a,b\n", "rows: found a header alone; allowed: one row or more", id="header"),
+        pytest.param("[]", "rows: found none; allowed: one object or more", id="empty list"),
+        pytest.param(
+            '{"a": 1}\n{"a": 2\n{"a": 3}', 'line 2: found {"a": 2; allowed: JSON (', id="broken"
+        ),
+        pytest.param(
+            '[{"a": 1}, 7]', "row 2: found 7; allowed: an object of features", id="no object"
+        ),
+        pytest.param(
+            '{"a": 1}\n[1, 2]', "row 2: found [1, 2]; allowed: an object", id="line is no object"
+        ),
+    ],
+)
+def test_rows_when_they_cannot_be_read_then_says_where_and_why(text, error) -> None:
+    assert problem(text).startswith(f"rows.txt: {error}")
+
+
+@pytest.mark.xfail(strict=True, reason="pipeline/predict.py:48 counts the lines after strip()")
+def test_rows_when_blank_lines_come_first_then_the_line_number_counts_them() -> None:
+    assert problem('\n\n{"a": 1}\n{"a": 2').startswith('rows.txt: line 4: found {"a": 2;')
+
+
+@pytest.mark.xfail(strict=True, reason="pipeline/predict.py:42 drops cells without a header")
+def test_rows_when_a_csv_row_has_more_cells_than_the_header_then_refused() -> None:
+    assert problem("image,b\n[1, 2],3\n").startswith("rows.txt: row 1: found ")
+
+
+@pytest.mark.xfail(strict=True, reason="pipeline/predict.py:42 fills missing cells with None")
+def test_rows_when_a_csv_row_has_fewer_cells_than_the_header_then_refused() -> None:
+    assert problem("a,b\n1\n").startswith("rows.txt: row 1: found ")
+
+
+@pytest.fixture
+def version_of(tmp_path):
+    def make(manifest: dict[str, Any]) -> Path:
+        path = tmp_path / "1" / "assets.extra" / "tapeline.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(manifest))
+        return tmp_path / "1"
+
+    return make
+
+
+def test_sample_when_the_version_names_its_data_then_gives_rows_without_label(version_of) -> None:
+    rows = sample_rows(version_of({"dataset": "digits"}), 3)
+
+    assert [set(row) for row in rows] == [{"image"}] * 3
+    assert [len(row["image"]) for row in rows] == [64] * 3
+    json.dumps(rows)
+
+
+@pytest.mark.parametrize("manifest", [{}, {"dataset": "cats"}])
+def test_sample_when_the_data_is_not_bundled_then_says_which_are(manifest, version_of) -> None:
+    folder = version_of(manifest)
+    with pytest.raises(ConfigError) as caught:
+        sample_rows(folder, 3)
+    assert str(caught.value) == (
+        f"{folder}: --sample: found data set {manifest.get('dataset')!r}; "
+        "allowed: digits, breast_cancer"
+    )
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A SavedModel of `x` [b, 2] and a text `word` [b] to their sum, their product and the text."""
+    import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
+
+    import tensorflow as tf  # isort: skip
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 2], tf.float32, "x"),
+            tf.TensorSpec([None], tf.string, "word"),
+        ]
+    )
+    def serve(x: tf.Tensor, word: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"sum": tf.reduce_sum(x, axis=1), "twice": 2 * x, "echo": word}
+
+    module = tf.Module()
+    module.serve = serve
+    folder = tmp_path_factory.mktemp("model") / "1"
+    tf.saved_model.save(module, str(folder), signatures={"serving_raw": serve})
+    return folder
+
+
+def test_predict_when_rows_fit_then_answers_each_with_a_line_of_json(model) -> None:
+    rows = [{"x": [1, 2], "word": "ja", "more": 7}, {"x": [3.5, 0], "word": "nö"}]
+
+    answers = [json.loads(line) for line in predict(model, "serving_raw", rows)]
+
+    assert answers == [
+        {"sum": 3.0, "twice": [2.0, 4.0], "echo": "ja"},
+        {"sum": 3.5, "twice": [7.0, 0.0], "echo": "nö"},
+    ]
+
+
+def test_predict_when_rows_are_more_than_a_batch_then_answers_all_in_order(model) -> None:
+    rows = [{"x": [number, 0], "word": ""} for number in range(2 * BATCH + 1)]
+
+    answers = [json.loads(line)["sum"] for line in predict(model, "serving_raw", rows)]
+
+    assert answers == list(range(2 * BATCH + 1))
+
+
+def test_predict_when_a_feature_is_missing_then_names_the_row_and_the_feature(model) -> None:
+    rows = [{"x": [1, 2], "word": "a"}, {"word": "b"}]
+    with pytest.raises(ConfigError) as caught:
+        list(predict(model, "serving_raw", rows))
+
+    start, _, allowed = str(caught.value).partition("; allowed: ")
+    assert start == f"{model}: serving_raw: found row 2: no x"
+    assert set(allowed.split(", ")) == {"x", "word"}
+
+
+def test_predict_when_a_row_in_a_later_batch_is_bad_then_numbers_it_in_the_file(model) -> None:
+    rows = [{"x": [1, 2], "word": "a"}] * BATCH + [{"x": [1, 2]}]
+    with pytest.raises(ConfigError, match=f"found row {BATCH + 1}: no word; allowed: "):
+        list(predict(model, "serving_raw", rows))
+
+
+def test_predict_when_the_signature_is_unknown_then_names_those_there_are(model) -> None:
+    with pytest.raises(ConfigError, match="found 'embedding'; allowed: serving_raw"):
+        list(predict(model, "embedding", [{"x": [1, 2], "word": "a"}]))
+
+
+def test_predict_when_a_vector_is_too_long_then_refuses(model) -> None:
+    with pytest.raises(ConfigError, match=f"{model}: serving_raw: found .*; allowed: "):
+        list(predict(model, "serving_raw", [{"x": [1, 2, 3], "word": "a"}]))

@@ -1,0 +1,89 @@
+"""Summaries of runs, and the list that they make."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from pipeline.report import CACHED, FAILED, NOT_BLESSED, PUSHED, Node, Summary, past_runs
+
+
+@pytest.fixture
+def add_run(tmp_path: Path):
+    """Makes the folder of a run under the root, with a summary if it got so far."""
+
+    def add(pipeline: str, run_id: str, status: str | None = None, **fields) -> Summary | None:
+        folder = tmp_path / pipeline / "runs" / run_id
+        folder.mkdir(parents=True)
+        if status is None:
+            return None
+        summary = Summary(status=status, run_id=run_id, run_dir=str(folder), **fields)
+        summary.write()
+        return summary
+
+    return add
+
+
+def test_summary_when_written_then_reads_back_and_leaves_no_part(add_run, tmp_path) -> None:
+    summary = add_run(
+        "digits", "1", FAILED,
+        nodes=[Node("Trainer", "failed", 1.5)],
+        error={"node": "Trainer", "cause": "ValueError: no"},
+    )  # fmt: skip
+
+    folder = Path(summary.run_dir)
+    assert [path.name for path in folder.iterdir()] == ["summary.json"]
+    text = (folder / "summary.json").read_text()
+    assert json.loads(text) == asdict(summary) == json.loads(summary.to_json())
+    assert text.count("\n") == 1, "one line of JSON"
+
+
+def test_past_runs_when_of_several_pipelines_then_the_oldest_comes_first(add_run, tmp_path) -> None:
+    add_run("digits", "20240103-000000-000000", PUSHED)
+    add_run("breast_cancer", "20240102-000000-000000", NOT_BLESSED)
+    add_run("digits", "20240101-235959-999999", CACHED)
+
+    assert [(run["pipeline"], run["status"]) for run in past_runs(tmp_path)] == [
+        ("digits", CACHED),
+        ("breast_cancer", NOT_BLESSED),
+        ("digits", PUSHED),
+    ]
+
+
+def test_past_runs_when_a_run_pushed_then_gives_its_figures_and_servable(add_run, tmp_path) -> None:
+    summary = add_run(
+        "digits", "1", PUSHED, seconds=42.5, metrics={"class/accuracy": 0.98}, servable="/srv/1"
+    )
+
+    assert past_runs(tmp_path) == [
+        {
+            "pipeline": "digits",
+            "run_id": "1",
+            "status": PUSHED,
+            "seconds": 42.5,
+            "metrics": {"class/accuracy": 0.98},
+            "servable": "/srv/1",
+            "run_dir": summary.run_dir,
+        }
+    ]
+
+
+def test_past_runs_when_a_run_was_killed_then_it_is_interrupted(add_run, tmp_path) -> None:
+    add_run("digits", "1")
+    killed_while_writing = tmp_path / "digits" / "runs" / "2"
+    killed_while_writing.mkdir()
+    (killed_while_writing / "summary.partial").write_text('{"status": "pus')
+
+    runs = past_runs(tmp_path)
+
+    assert [run["status"] for run in runs] == ["interrupted", "interrupted"]
+    assert (runs[0]["seconds"], runs[0]["metrics"], runs[0]["servable"]) == (None, {}, None)
+
+
+def test_past_runs_when_there_are_none_then_is_empty(tmp_path) -> None:
+    assert past_runs(tmp_path) == []
+    (tmp_path / "digits" / "artifacts").mkdir(parents=True)
+    assert past_runs(tmp_path) == []

@@ -1,0 +1,135 @@
+"""models.config and batching.config are what TF Serving reads and writes."""
+
+import pytest
+from google.protobuf import text_format
+from pydantic import ValidationError
+from tensorflow_serving.config import model_server_config_pb2
+
+from serving.config import BatchingConfig
+from serving.text_configs import batching_text, models_text, parse_batching
+
+OTHER_MODELS = """
+model_config_list {
+  config { name: "taxi" base_path: "/models/taxi" model_platform: "tensorflow"
+           model_version_policy { specific { versions: 3 versions: 5 } }
+           version_labels { key: "stable" value: 3 } }
+  config { name: "fares" base_path: "/models/fares" model_platform: "tensorflow" }
+}
+"""
+
+
+def models_of(text):
+    """Parses models.config with TF Serving's own message."""
+    server = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    return {model.name: model for model in server.model_config_list.config}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        BatchingConfig(),
+        BatchingConfig(batch_timeout_micros=0),
+        BatchingConfig(
+            max_batch_size=32,
+            batch_timeout_micros=500,
+            max_enqueued_batches=7,
+            num_batch_threads=3,
+            allowed_batch_sizes=[1, 4, 32],
+        ),
+    ],
+)
+def test_batching_text_when_parsed_then_is_the_same_configuration(config):
+    assert parse_batching(batching_text(config)) == config
+
+
+def test_batching_text_when_written_then_has_the_form_of_tf_servings_documentation():
+    config = BatchingConfig(
+        max_batch_size=4,
+        batch_timeout_micros=10,
+        max_enqueued_batches=5,
+        num_batch_threads=6,
+        allowed_batch_sizes=[2, 4],
+    )
+    assert " ".join(batching_text(config).split()) == (
+        "max_batch_size { value: 4 } batch_timeout_micros { value: 10 } "
+        "max_enqueued_batches { value: 5 } num_batch_threads { value: 6 } "
+        "allowed_batch_sizes: 2 allowed_batch_sizes: 4"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_batch_size { value: 8 } allowed_batch_sizes: 2 allowed_batch_sizes: 4",
+        "max_batch_size { value: 8 } allowed_batch_sizes: 4 allowed_batch_sizes: 2",
+        "max_batch_size { value: 8 } allowed_batch_sizes: 8 allowed_batch_sizes: 8",
+        "max_batch_size { value: 8 } allowed_batch_sizes: 0 allowed_batch_sizes: 8",
+        "max_batch_size { value: 0 }",
+        "num_batch_threads { value: 0 }",
+        "batch_timeout_micros { value: -1 }",
+        "max_enqueued_batches { value: -1 }",
+    ],
+)
+def test_parse_batching_when_tf_serving_would_not_start_with_it_then_is_refused(text):
+    with pytest.raises(ValidationError):
+        parse_batching(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("max_batchsize { value: 8 }", "max_batchsize"),
+        ("max_batch_size: 8", "Expected"),
+        ('max_batch_size { value: "8" }', "integer"),
+        ("max_batch_size { value: 8", "Expected"),
+    ],
+)
+def test_parse_batching_when_the_text_is_not_batching_parameters_then_says_where(text, found):
+    with pytest.raises(text_format.ParseError, match=rf"\d+:\d+.*{found}"):
+        parse_batching(text)
+
+
+def test_models_text_when_there_is_no_file_yet_then_tf_serving_reads_the_one_model():
+    models = models_of(models_text("", "digits", "/serving/digits"))
+    assert list(models) == ["digits"]
+    assert models["digits"].base_path == "/serving/digits"
+    assert models["digits"].model_platform == "tensorflow"
+
+
+def test_models_text_when_other_models_are_served_then_they_stay_as_they_were():
+    before = models_of(OTHER_MODELS)
+    after = models_of(models_text(OTHER_MODELS, "digits", "/serving/digits"))
+    assert list(after) == ["taxi", "fares", "digits"]
+    assert after["taxi"] == before["taxi"]
+    assert after["fares"] == before["fares"]
+
+
+def test_models_text_when_the_name_is_there_then_its_entry_is_replaced_and_not_doubled():
+    text = models_text(OTHER_MODELS, "fares", "/serving/fares")
+    server = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    assert [model.name for model in server.model_config_list.config] == ["taxi", "fares"]
+    assert models_of(text)["fares"].base_path == "/serving/fares"
+    assert models_of(text)["taxi"] == models_of(OTHER_MODELS)["taxi"]
+
+
+def test_models_text_when_the_platform_was_another_then_it_becomes_tensorflow():
+    existing = (
+        'model_config_list { config { name: "m" base_path: "/m" model_platform: "pytorch" } }'
+    )
+    assert models_of(models_text(existing, "m", "/m"))["m"].model_platform == "tensorflow"
+
+
+def test_models_text_when_given_its_own_answer_then_returns_the_same_text():
+    once = models_text(OTHER_MODELS, "digits", "/serving/digits")
+    assert models_text(once, "digits", "/serving/digits") == once
+
+
+def test_models_text_when_the_existing_text_is_broken_then_is_an_error_and_not_overwritten():
+    with pytest.raises(text_format.ParseError):
+        models_text("model_config_list { config {", "digits", "/serving/digits")
+
+
+@pytest.mark.parametrize("name", ['quo"ted', "é", "back\\slash"])
+def test_models_text_when_the_path_needs_escapes_then_it_reads_back_the_same(name):
+    models = models_of(models_text("", "digits", f"/serving/{name}"))
+    assert models["digits"].base_path == f"/serving/{name}"
