@@ -50,7 +50,8 @@ def compare_with_reference(
     and strings may not differ.
 
     Raises:
-        ServableCheckFailed: as `check_servable`.
+        ServableCheckFailed: if an answer differs or is missing.
+        InvalidModel, InvalidRequest: if the model does not load, or lacks a signature.
     """
     import numpy as np
     import tensorflow as tf
@@ -72,10 +73,10 @@ def compare_with_reference(
             )
         largest = 0.0
         for name, value in expected.items():
-            if found[name].shape != value.shape:
+            kinds = [f"{array.dtype} {array.shape}" for array in (found[name], value)]
+            if kinds[0] != kinds[1]:
                 raise ServableCheckFailed(
-                    f"signature {signature}, output {name}: found shape {found[name].shape}; "
-                    f"expected {value.shape}"
+                    f"signature {signature}, output {name}: found {kinds[0]}; expected {kinds[1]}"
                 )
             if value.dtype.kind == "f":
                 # A NaN on either side is a difference that no tolerance allows.
@@ -89,7 +90,7 @@ def compare_with_reference(
                     f"{difference:.3g}; allowed: {tolerance:g}"
                 )
             largest = max(largest, difference)
-        differences[signature] = largest
+        differences[signature] = max(largest, differences.get(signature, 0.0))
     missing = sorted(set(session.signatures) - set(differences))
     if missing:
         raise ServableCheckFailed(f"signatures without a reference answer: {', '.join(missing)}")

@@ -95,7 +95,7 @@ class SavedModelSession:
                     f"{shape}, the batch first"
                 )
             checked[name] = value
-        sizes = {name: len(value) for name, value in checked.items()}
+        sizes = {name: len(value) for name, value in checked.items() if value.ndim > 0}
         if len(set(sizes.values())) > 1:
             raise InvalidRequest(f"inputs: found batches of different sizes: {sizes}")
         return checked
@@ -104,23 +104,38 @@ class SavedModelSession:
 def _as_array(value: Any, dtype: tf.DType) -> np.ndarray:
     """Returns `value` as an array of `dtype`, if that loses nothing.
 
-    NumPy alone would make NaN of None, and 1 of 1.7 where integers are wanted.
+    NumPy alone would make NaN of None, 1 of 1.7 where integers are wanted, and infinity of what is
+    too large; and it would cut the zero bytes at the end of a serialized message.
 
     Raises:
         ValueError, TypeError, OverflowError: if it is ragged, or of another kind.
     """
-    found = np.asarray(value)
     if dtype == tf.string:
-        if any(not isinstance(item, (str, bytes)) for item in found.reshape(-1).tolist()):
+        texts = np.asarray(value, dtype=object)
+        if any(not isinstance(item, (str, bytes)) for item in texts.reshape(-1).tolist()):
             raise TypeError("not text")
-        return found.astype(object)
-    kinds = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "c": "cfiu"}
-    converted = found.astype(dtype.as_numpy_dtype)
-    if found.size and found.dtype.kind not in kinds[converted.dtype.kind]:
+        return texts
+    found = np.asarray(value)
+    if found.size and found.dtype.kind not in _kinds(dtype) and found.dtype != dtype.as_numpy_dtype:
         raise TypeError(f"{found.dtype} is not {dtype.name}")
-    if converted.dtype.kind in "iu" and not np.array_equal(converted, found):
+    with np.errstate(over="ignore"):
+        converted = found.astype(dtype.as_numpy_dtype)
+    if dtype.is_integer:
+        is_kept = np.array_equal(converted, found)
+    else:
+        is_kept = np.array_equal(np.isfinite(converted), np.isfinite(found))
+    if found.size and not is_kept:
         raise OverflowError(f"out of the range of {dtype.name}")
     return converted
+
+
+def _kinds(dtype: tf.DType) -> str:
+    """Returns the NumPy kinds of values that a tensor of `dtype` takes."""
+    if dtype.is_bool:
+        return "b"
+    if dtype.is_integer:
+        return "iu"
+    return "cfiu" if dtype.is_complex else "fiu"
 
 
 def _short(value: Any) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -71,7 +72,7 @@ def batching_text(config: BatchingConfig) -> str:
 
 
 def parse_batching(text: str) -> BatchingConfig:
-    """Reads batching.config and holds it to TF Serving's rules.
+    """Reads batching.config as TF Serving does, with its defaults, and holds it to its rules.
 
     Raises:
         google.protobuf.text_format.ParseError: if it is not BatchingParameters in text format.
@@ -79,6 +80,12 @@ def parse_batching(text: str) -> BatchingConfig:
     """
     message = text_format.Parse(text, _batching_parameters_class()())
     values: dict[str, Any] = {
+        "max_batch_size": 1000,
+        "batch_timeout_micros": 0,
+        "max_enqueued_batches": 10,
+        "num_batch_threads": os.cpu_count() or 1,
+    }
+    values |= {
         field.name: value.value
         for field, value in message.ListFields()
         if field.name != "allowed_batch_sizes"
@@ -92,8 +99,17 @@ def models_text(existing: str, model_name: str, base_path: str) -> str:
     Args:
         existing: the file's present text, "" for none.
         base_path: absolute; holds the numeric version folders.
+
+    Raises:
+        google.protobuf.text_format.ParseError: if the present text is broken.
+        ValueError: if it is of the kind that lists no models.
     """
     server = text_format.Parse(existing, model_server_config_pb2.ModelServerConfig())
+    if server.HasField("custom_model_config"):
+        raise ValueError(
+            f"{MODELS_FILE}: found custom_model_config; allowed: model_config_list, since a model "
+            "cannot be added to the other"
+        )
     models = server.model_config_list.config
     entry = next((model for model in models if model.name == model_name), None)
     if entry is None:

@@ -68,13 +68,17 @@ def publish(
         check: raises if the staged copy, which it is given, must not be served.
 
     Raises:
-        Exception: what `check` or the file system raises; the directory is then as it was.
+        Exception: what `check` or the file system raises. The directory is then as it was, but for
+            a failure after the rename: the new version is whole, and the next push brings the
+            files beside it up to date.
     """
     base = root / model_name
     digest = content_digest(saved_model)
     made = _make_missing(base)
     try:
         with exclusive(root):
+            # Another push that was refused may have taken back the folders that it made.
+            base.mkdir(parents=True, exist_ok=True)
             remove_stale_staging(root)
             server_files = _server_files(root, model_name, config)
             newest = newest_version(base)
@@ -134,8 +138,10 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 def read_manifest(version: Path) -> dict[str, Any]:
     """Returns the manifest of a version, {} if another program put the version there."""
-    path = version / _MANIFEST
-    return json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        return json.loads((version / _MANIFEST).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
 
 
 def content_digest(folder: Path) -> str:

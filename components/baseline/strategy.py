@@ -30,7 +30,7 @@ class BaselineStrategy(resolver.ResolverStrategy):
             blessing.get_int_custom_property(
                 constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
             ): blessing
-            for blessing in input_dict[MODEL_BLESSING]
+            for blessing in sorted(input_dict[MODEL_BLESSING], key=lambda artifact: artifact.id)
             if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY)
             == constants.BLESSED_VALUE
         }

@@ -87,7 +87,12 @@ class _R2Combiner(beam.CombineFn):
             element, **self._inputs
         ):
             label = np.asarray(label, np.float64).reshape(-1)
-            residual = np.square(label - np.asarray(prediction, np.float64).reshape(-1))
+            prediction = np.asarray(prediction, np.float64).reshape(-1)
+            if label.shape != prediction.shape:
+                raise ValueError(
+                    f"r2: found {prediction.size} predictions for {label.size} columns of the label"
+                )
+            residual = np.square(label - prediction)
             weight = np.full_like(label, metric_util.safe_to_scalar(weight))
             row = np.stack([weight, label, np.zeros_like(label), weight * residual])
             accumulator = _merge(accumulator, row)

@@ -49,15 +49,16 @@ def split_counts(data: DataConfig) -> dict[str, int]:
     return counts
 
 
-def _read(query: str) -> Iterator[tf.train.Example]:
+def _read(query: str) -> Iterator[bytes]:
+    """Yields serialized examples; deterministic, since a protobuf map has no order of its own."""
     parameters = json.loads(query)
     for row in rows(load_columns(parameters["dataset"], parameters["limit"])):
-        yield to_example(row)
+        yield to_example(row).SerializeToString(deterministic=True)
 
 
 @beam.ptransform_fn
 @beam.typehints.with_input_types(beam.Pipeline)
-@beam.typehints.with_output_types(tf.train.Example)
+@beam.typehints.with_output_types(bytes)
 def _examples(
     pipeline: beam.Pipeline, _exec_properties: dict[str, Any], query: str
 ) -> beam.PCollection:

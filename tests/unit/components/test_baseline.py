@@ -77,7 +77,6 @@ def test_baseline_when_models_come_in_any_order_then_is_the_same(artifact):
     assert found[MODEL_BLESSING] == [blessings[1]]
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: the blessing listed last wins, not the latest")
 def test_baseline_when_a_model_was_blessed_twice_then_has_its_latest_blessing(artifact):
     models = [artifact(standard_artifacts.Model, number) for number in (1, 2)]
     late, early = (

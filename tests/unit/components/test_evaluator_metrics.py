@@ -158,7 +158,6 @@ def test_r2_when_there_are_no_rows_or_no_weight_then_is_nan():
     assert np.isnan(combine([rows], example_weighted=True))
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: a shorter prediction is repeated for every column")
 def test_r2_when_the_prediction_has_fewer_columns_than_the_label_then_is_an_error():
     with pytest.raises(ValueError, match=r"2.*1|1.*2"):
         combine([elements([[1.0, 2.0], [3.0, 4.0]], [[1.0], [2.0]])])
@@ -198,7 +197,8 @@ def test_r2_when_an_eval_config_names_it_then_tfma_computes_it_for_every_slice()
         model_specs { label_key: "label" prediction_key: "prediction" }
         slicing_specs {}
         slicing_specs { feature_keys: "side" }
-        metrics_specs { metrics { class_name: "R2" module: "components.evaluator.metrics" } }
+        metrics_specs { metrics { class_name: "R2" module: "components.evaluator.metrics"
+                                  config: '"code": "hash of the source"' } }
         """,
         tfma.EvalConfig(),
     )

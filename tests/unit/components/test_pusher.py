@@ -1,5 +1,6 @@
 """The Pusher makes a version of what is blessed and proved, and touches nothing otherwise."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from serving.versions import read_manifest
 from trainer_module.reference import FILE_NAME
 
 X = np.array([[1.0], [2.0]], np.float32)
+DATA = {"dataset": "bundled", "limit": None}
 SERVE = ServeConfig(batching=BatchingConfig(max_batch_size=8, allowed_batch_sizes=[4, 8]))
 
 
@@ -57,7 +59,7 @@ def push(tmp_path, artifact):
             model_run=channel.Channel(type=standard_artifacts.ModelRun),
             serving_root=str(root),
             model_name="scale",
-            dataset="bundled",
+            data=DATA,
             serve=SERVE,
         )
         inputs = {"model": [model], "model_blessing": [blessing], "model_run": [model_run]}
@@ -97,7 +99,7 @@ def test_pusher_when_blessed_and_proved_then_the_version_is_served_and_told(push
     loaded = tf.saved_model.load(str(version)).signatures["score"]
     np.testing.assert_allclose(loaded(x=tf.constant(X))["score"], X * 2)
     manifest = read_manifest(version)
-    assert manifest["dataset"] == "bundled"
+    assert manifest["data"] == DATA
     assert (manifest["model_artifact_id"], manifest["model_uri"]) == (5, push.model.uri)
     assert parse_batching((push.root / "batching.config").read_text()) == SERVE.batching
     before = contents(push.root)
@@ -122,10 +124,11 @@ def test_component_when_made_then_its_properties_carry_the_whole_serving_configu
         model_run=channel.Channel(type=standard_artifacts.ModelRun),
         serving_root="/serving",
         model_name="scale",
-        dataset="bundled",
+        data=DATA,
         serve=SERVE,
     )
     properties = component.exec_properties
     assert ServeConfig.model_validate_json(properties.pop("serve")) == SERVE
-    assert properties == {"serving_root": "/serving", "model_name": "scale", "dataset": "bundled"}
+    assert json.loads(properties.pop("data")) == DATA
+    assert properties == {"serving_root": "/serving", "model_name": "scale"}
     assert set(component.outputs) == {"pushed_model"}

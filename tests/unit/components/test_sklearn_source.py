@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from components.example_gen.sklearn_source import LABELS, load_columns, rows
+from components.example_gen.columns import COLUMNS, LABELS
+from components.example_gen.sklearn_source import load_columns, rows
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -41,6 +42,12 @@ def test_breast_cancer_when_loaded_then_each_column_is_that_of_scikit_learn():
     malignant = list(loaded.target_names).index("malignant")
     assert malignant == 0
     np.testing.assert_array_equal(columns["diagnosis"], loaded.target)
+
+
+@pytest.mark.parametrize("dataset", list(LABELS))
+def test_columns_when_known_without_loading_then_are_those_that_are_loaded(dataset):
+    assert list(load_columns(dataset, limit=1)) == list(COLUMNS[dataset])
+    assert COLUMNS[dataset][-1] == LABELS[dataset]
 
 
 @pytest.mark.parametrize("dataset", list(LABELS))

@@ -66,7 +66,7 @@ def test_inputs_when_only_the_serving_root_cannot_be_made_then_names_that(load, 
     (tmp_path / "file").touch()
 
     assert problems(check_inputs, load("serve.root=file/models")) == [
-        f"run.yaml: serve.root: found {tmp_path}/file, which is a file; "
+        f"run.yaml: serve.root: found {tmp_path}/file, which is no folder; "
         "allowed: a folder that can be written"
     ]
 
@@ -139,13 +139,7 @@ def test_task_when_an_option_is_unknown_then_names_it(load) -> None:
             "abstract",
         ),
         ("raise ValueError('no cats today')\nclass Own: ...", "no cats today"),
-        pytest.param(
-            "{}['cats']\nclass Own: ...",
-            "cats",
-            marks=pytest.mark.xfail(
-                strict=True, reason="pipeline/checks.py:57 catches only some errors"
-            ),
-        ),
+        ("{}['cats']\nclass Own: ...", "KeyError: 'cats'"),
     ],
 )
 @pytest.mark.usefixtures("tensorflow")

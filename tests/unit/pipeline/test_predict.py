@@ -85,22 +85,32 @@ def version_of(tmp_path):
 
 
 def test_sample_when_the_version_names_its_data_then_gives_rows_without_label(version_of) -> None:
-    rows = sample_rows(version_of({"dataset": "digits"}), 3)
+    rows = sample_rows(version_of({"data": {"dataset": "digits", "label": "digit"}}), 3)
 
     assert [set(row) for row in rows] == [{"image"}] * 3
     assert [len(row["image"]) for row in rows] == [64] * 3
     json.dumps(rows)
 
 
-@pytest.mark.parametrize("manifest", [{}, {"dataset": "cats"}])
-def test_sample_when_the_data_is_not_bundled_then_says_which_are(manifest, version_of) -> None:
+@pytest.mark.parametrize(
+    ("manifest", "found"), [({}, "None"), ({"data": {"dataset": "cats", "label": "cat"}}, "cats")]
+)
+def test_sample_when_the_data_is_not_bundled_then_says_which_are(
+    manifest, found, version_of
+) -> None:
     folder = version_of(manifest)
     with pytest.raises(ConfigError) as caught:
         sample_rows(folder, 3)
     assert str(caught.value) == (
-        f"{folder}: --sample: found data set {manifest.get('dataset')!r}; "
-        "allowed: digits, breast_cancer"
+        f"{folder}: --sample: found data set {found!r}; "
+        "allowed: a version trained on digits or breast_cancer"
     )
+
+
+def test_predict_when_the_version_does_not_load_then_names_it(tmp_path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"broken")
+    with pytest.raises(ConfigError, match=f"^{tmp_path}: "):
+        list(predict(tmp_path, "serving_raw", [{"x": [1, 2]}]))
 
 
 @pytest.fixture(scope="module")

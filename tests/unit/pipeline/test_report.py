@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def test_summary_when_written_then_reads_back_and_leaves_no_part(add_run, tmp_pa
     text = (folder / "summary.json").read_text()
     assert json.loads(text) == asdict(summary) == json.loads(summary.to_json())
     assert text.count("\n") == 1, "one line of JSON"
+
+
+def test_summary_when_a_figure_is_not_finite_then_is_null_in_json(add_run) -> None:
+    summary = add_run("digits", "1", PUSHED, slices={"digit:1": {"auc": math.nan}}, seconds=1.0)
+
+    assert "NaN" not in summary.to_json()
+    assert json.loads(summary.to_json())["slices"] == {"digit:1": {"auc": None}}
 
 
 def test_past_runs_when_of_several_pipelines_then_the_oldest_comes_first(add_run, tmp_path) -> None:

@@ -95,7 +95,13 @@ def project(tmp_path, monkeypatch) -> Project:
         pytest.param("OWN/sub/deep.py", "import value", "import (value)", id="layout of an import"),
         pytest.param("OWN/__init__.py", "The package.", "A package.", id="package docstring"),
         pytest.param("OWN/unrelated.py", "1", "2", id="unrelated module"),
-        pytest.param("OWN/eager.py", "1", "2", id="what a package's __init__ imports"),
+        pytest.param(
+            *("OWN/eager.py", "1", "2"),
+            id="what a package's __init__ imports",
+            marks=pytest.mark.xfail(
+                strict=True, reason="`from . import module` follows the __init__ of its package"
+            ),
+        ),
     ],
 )
 def test_hash_when_the_change_computes_nothing_else_then_stays(path, old, new, project) -> None:

@@ -275,17 +275,15 @@ def test_compare_when_outputs_have_other_names_then_lists_both(model, verdict_on
 def test_compare_when_an_output_has_another_shape_then_says_both(model, verdict_on, value):
     with pytest.raises(ServableCheckFailed) as error:
         verdict_on(model, ("score", {"x": X}, {"score": np.float32(value)}), LABEL)
-    assert f"output score: found shape (2, 1); expected {value.shape}" in str(error.value)
+    assert f"output score: found float32 (2, 1); expected float32 {value.shape}" in str(error.value)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: the types of outputs are not compared")
 @pytest.mark.parametrize("dtype", [np.float64, np.int32])
 def test_compare_when_an_output_is_of_another_type_then_is_refused(model, verdict_on, dtype):
     with pytest.raises(ServableCheckFailed, match="score"):
         verdict_on(model, ("score", {"x": X}, {"score": (X * 2).astype(dtype)}), LABEL)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: the last request's difference hides the others'")
 def test_compare_when_a_signature_is_asked_twice_then_the_larger_difference_is_told(
     model, verdict_on
 ):

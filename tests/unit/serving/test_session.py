@@ -1,10 +1,13 @@
 """A SavedModel runs as TF Serving would run it; a request that does not fit never reaches it."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.session import InvalidRequest, SavedModelSession
+from serving.session import InvalidModel, InvalidRequest, SavedModelSession
 
 
 class Scale(tf.Module):
@@ -31,6 +34,10 @@ class Scale(tf.Module):
     def look_up(self, text):
         return {"rank": self.table.lookup(text), "loud": tf.strings.join([text, "!"])}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.bfloat16, name="x")])
+    def brain(self, x):
+        return {"y": tf.cast(x * 2, tf.float32)}
+
     @tf.function(
         input_signature=[
             tf.TensorSpec([None], tf.float32, name="x"),
@@ -45,7 +52,8 @@ class Scale(tf.Module):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("session") / "model"
     module = Scale()
-    signatures = {"score": module.score, "look_up": module.look_up, "scale": module.scale}
+    names = ("score", "look_up", "scale", "brain")
+    signatures = {name: getattr(module, name) for name in names}
     tf.saved_model.save(module, str(folder), signatures=signatures)
     return folder
 
@@ -63,7 +71,7 @@ def refusal(session, signature, inputs):
 
 
 def test_signatures_when_the_model_is_loaded_then_are_those_it_was_saved_with(session):
-    assert set(session.signatures) == {"score", "look_up", "scale"}
+    assert set(session.signatures) == {"score", "look_up", "scale", "brain"}
 
 
 def test_run_when_given_a_batch_then_answers_with_every_output_of_the_signature(session):
@@ -93,6 +101,13 @@ def test_run_when_strings_hold_any_bytes_then_they_pass_unchanged(session):
     assert list(session.run("look_up", {"text": text})["loud"]) == [b"a\0!", b"\xff!", b"!"]
 
 
+@pytest.mark.parametrize("text", [[b"\n\x01\0"], ["a\0"], [b"long", b"a\0"]], ids=repr)
+def test_run_when_strings_in_a_list_end_in_nul_then_they_pass_unchanged(session, text):
+    """Every tf.Example that ends in an integer 0 is one."""
+    loud = [(item if isinstance(item, bytes) else item.encode()) + b"!" for item in text]
+    assert list(session.run("look_up", {"text": text})["loud"]) == loud
+
+
 def test_run_when_the_batch_is_empty_then_so_is_the_answer(session):
     answer = session.run("score", {"x": np.zeros((0, 2)), "count": []})
     assert answer["score"].shape == (0, 1)
@@ -100,7 +115,7 @@ def test_run_when_the_batch_is_empty_then_so_is_the_answer(session):
 
 def test_run_when_the_signature_is_unknown_then_lists_those_there_are(session):
     message = refusal(session, "nope", {})
-    assert message == "signature: found 'nope'; allowed: look_up, scale, score"
+    assert message == "signature: found 'nope'; allowed: brain, look_up, scale, score"
 
 
 def test_run_when_the_signature_is_the_models_init_op_then_is_unknown(session):
@@ -128,16 +143,13 @@ def test_run_when_an_input_is_unknown_then_names_it(session):
         [None],
         [float("nan")],
         [{"a": 1}],
-        pytest.param([1.5], marks=pytest.mark.xfail(strict=True, reason="BUG: truncated to 1")),
-        pytest.param(
-            np.array([1.5]), marks=pytest.mark.xfail(strict=True, reason="BUG: truncated to 1")
-        ),
-        pytest.param(["7"], marks=pytest.mark.xfail(strict=True, reason="BUG: text read as 7")),
-        pytest.param([2**40], marks=pytest.mark.xfail(strict=True, reason="BUG: wraps to 0")),
-        pytest.param(
-            [2**70],
-            marks=pytest.mark.xfail(strict=True, raises=OverflowError, reason="BUG: OverflowError"),
-        ),
+        [1.5],
+        np.array([1.5]),
+        np.array([1.0]),
+        ["7"],
+        [True],
+        [2**40],
+        [2**70],
     ],
     ids=str,
 )
@@ -152,9 +164,10 @@ def test_run_when_an_integer_input_is_of_another_type_then_says_found_and_allowe
     [
         [["a", "b"]],
         [[None, {}]],
-        pytest.param(
-            [["1", "2"]], marks=pytest.mark.xfail(strict=True, reason="BUG: text read as numbers")
-        ),
+        [["1", "2"]],
+        [[None, 1.0]],
+        [[True, False]],
+        [[1j, 2.0]],
     ],
     ids=str,
 )
@@ -164,10 +177,18 @@ def test_run_when_a_float_input_is_of_another_type_then_says_found_and_allowed(s
     assert "allowed: float32 of shape (None, 2)" in message
 
 
-@pytest.mark.xfail(
-    strict=True, raises=tf.errors.InternalError, reason="BUG: strings are not checked"
+@pytest.mark.parametrize(
+    "text",
+    [
+        [1],
+        [1.5],
+        [None],
+        [True],
+        [["a"], ["b", "c"]],
+        ["a", 1],
+    ],
+    ids=str,
 )
-@pytest.mark.parametrize("text", [[1], [1.5], [None], [["a"], ["b", "c"]]], ids=str)
 def test_run_when_a_string_input_is_of_another_type_then_says_found_and_allowed(session, text):
     message = refusal(session, "look_up", {"text": text})
     assert message.startswith("text: found ")
@@ -187,6 +208,16 @@ def test_run_when_a_string_input_is_of_another_type_then_says_found_and_allowed(
 def test_run_when_rank_or_shape_is_wrong_then_says_found_and_allowed(session, x, found):
     message = refusal(session, "score", {"x": x, "count": [1]})
     assert f"x: found shape {found}; allowed: float32 of shape (None, 2)" in message
+
+
+def test_run_when_a_number_is_too_large_for_the_float_then_says_found_and_allowed(session):
+    message = refusal(session, "score", {"x": [[1e300, 1.0]], "count": [1]})
+    assert message.startswith("x: found ")
+
+
+def test_run_when_numbers_are_infinite_or_nan_then_they_are_floats_like_any_other(session):
+    inputs = {"x": [[float("inf"), 0.0], [float("nan"), 0.0]], "count": [1, 2]}
+    np.testing.assert_array_equal(session.run("score", inputs)["score"], [[np.inf], [np.nan]])
 
 
 def test_run_when_a_string_input_has_the_wrong_rank_then_says_found_and_allowed(session):
@@ -212,10 +243,23 @@ def test_run_when_batches_differ_in_size_then_says_which(session):
     assert "'count': 1" in message
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="BUG: len() of an input without a batch")
 def test_run_when_the_signature_has_a_scalar_input_then_it_is_no_batch_and_runs(session):
     answer = session.run("scale", {"x": [1.0, 2.0], "factor": 3.0})
     np.testing.assert_allclose(answer["y"], [3.0, 6.0])
+
+
+def test_run_when_the_input_is_bfloat16_then_it_is_a_float_like_any_other(session):
+    np.testing.assert_allclose(session.run("brain", {"x": [1.5]})["y"], [3.0])
+
+
+@pytest.mark.parametrize("missing", ["saved_model.pb", "variables/variables.index"])
+def test_session_when_the_folder_holds_no_whole_model_then_is_an_invalid_model(
+    folder, tmp_path, missing
+):
+    broken = Path(shutil.copytree(folder, tmp_path / "broken"))
+    (broken / missing).unlink()
+    with pytest.raises(InvalidModel, match=r"Error: .*"):
+        SavedModelSession(broken)
 
 
 def test_run_when_a_request_was_refused_then_the_next_is_answered(session):

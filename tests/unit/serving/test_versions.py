@@ -188,6 +188,22 @@ def test_versions_when_the_folder_is_missing_or_empty_then_there_are_none(tmp_pa
     assert newest_version(tmp_path) is None
 
 
+@pytest.mark.parametrize("name", ["007", "00", "٣"])
+def test_versions_when_a_number_is_written_in_another_way_then_is_not_ours_and_left_alone(
+    push, root, name
+):
+    (root / "digits" / name).mkdir(parents=True)
+    push("a", ServeConfig(keep_versions=1))
+    newest = push("b", ServeConfig(keep_versions=1)).folder
+    assert versions(root / "digits") == [int(newest.name)]
+    assert sorted(os.listdir(root / "digits")) == sorted([name, newest.name])
+
+
+def test_versions_when_a_file_has_a_number_for_a_name_then_is_none(tmp_path):
+    (tmp_path / "5").write_text("not a version")
+    assert versions(tmp_path) == []
+
+
 def test_versions_when_of_different_lengths_then_are_ordered_as_numbers(tmp_path):
     for name in ("10", "9", "100"):
         (tmp_path / name).mkdir()

@@ -1,5 +1,7 @@
 """The serving directory when a push fails or is killed: each version complete or absent."""
 
+import contextlib
+import fcntl
 import os
 import random
 import shutil
@@ -7,16 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving import versions as serving_versions
 from serving.config import BatchingConfig, ServeConfig
 from serving.text_configs import parse_batching
-from serving.versions import content_digest, publish, read_manifest, versions, write_server_files
+from serving.versions import content_digest, publish, read_manifest, versions
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -108,7 +110,6 @@ def test_publish_when_the_last_one_failed_then_the_next_succeeds(push_fails, roo
     assert publish(candidate, root, "digits", ServeConfig(), {}, accept).is_new
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: models.config is read only after the rename")
 def test_publish_when_models_config_cannot_be_read_then_the_directory_is_as_it_was(
     tmp_path, candidate, snapshot
 ):
@@ -119,15 +120,6 @@ def test_publish_when_models_config_cannot_be_read_then_the_directory_is_as_it_w
     assert snapshot(tmp_path) == before
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: a version's number is taken for its folder's name")
-def test_publish_when_an_old_version_has_leading_zeros_then_it_is_retired_like_any_other(
-    tmp_path, candidate
-):
-    (tmp_path / "root" / "digits" / "007").mkdir(parents=True)
-    publish(candidate, tmp_path / "root", "digits", ServeConfig(keep_versions=1), {}, accept)
-    assert len(os.listdir(tmp_path / "root" / "digits")) == 1
-
-
 def test_retirement_when_it_fails_half_way_then_no_visible_version_is_broken(
     tmp_path, write_plain_model, monkeypatch
 ):
@@ -135,8 +127,13 @@ def test_retirement_when_it_fails_half_way_then_no_visible_version_is_broken(
     publish(write_plain_model(tmp_path / "a", "a"), root, "digits", keep_one, {}, accept)
     second = write_plain_model(tmp_path / "b", "b")
 
-    def half(folder, **_options):
-        next(path for path in Path(folder).rglob("saved_model.pb")).unlink()
+    rmtree = shutil.rmtree
+
+    def half(folder, **options):
+        graphs = list(Path(folder).rglob("saved_model.pb"))
+        if not graphs:
+            return rmtree(folder, **options)
+        graphs[0].unlink()
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("serving.versions.shutil.rmtree", half)
@@ -149,9 +146,17 @@ def test_retirement_when_it_fails_half_way_then_no_visible_version_is_broken(
 
 
 @pytest.mark.parametrize("fault", ["half written", "not renamed"])
-def test_server_files_when_writing_fails_then_the_old_ones_are_whole(tmp_path, monkeypatch, fault):
-    write_server_files(tmp_path, "digits", ServeConfig())
-    before = {path.name: path.read_text() for path in tmp_path.glob("*.config")}
+@pytest.mark.parametrize("changed", ["batching.config", "models.config"])
+def test_server_files_when_writing_fails_then_the_old_ones_are_whole(
+    tmp_path, candidate, monkeypatch, fault, changed
+):
+    root, config = tmp_path / "serving", ServeConfig()
+    publish(candidate, root, "digits", config, {}, accept)
+    if changed == "models.config":
+        root = root.rename(tmp_path / "moved")
+    else:
+        config = ServeConfig(batching=BatchingConfig(max_batch_size=8))
+    before = {path.name: path.read_text() for path in root.glob("*.config")}
     assert len(before) == 2
     write_text = Path.write_text
 
@@ -166,74 +171,111 @@ def test_server_files_when_writing_fails_then_the_old_ones_are_whole(tmp_path, m
         monkeypatch.setattr(Path, "write_text", half)
     else:
         monkeypatch.setattr("serving.versions.os.replace", fail)
-    changed = ServeConfig(batching=BatchingConfig(max_batch_size=8))
-    for name in ("digits", "other"):
-        with pytest.raises(OSError):
-            write_server_files(tmp_path, name, changed)
+    with pytest.raises(OSError):
+        publish(candidate, root, "digits", config, {}, accept)
+    assert {path.name: path.read_text() for path in root.glob("*.config")} == before
 
-    assert {path.name: path.read_text() for path in tmp_path.glob("*.config")} == before
     monkeypatch.undo()
-    write_server_files(tmp_path, "other", changed)
-    assert not list(tmp_path.glob(".*")), "what the failed write left is used up by the next"
+    publish(candidate, root, "digits", config, {}, accept)
+    after = {path.name: path.read_text() for path in root.glob("*.config")}
+    assert [name for name in after if after[name] != before[name]] == [changed]
+    assert not list(root.glob(".*")), "what the failed write left is used up by the next"
 
 
-KILLED_IN_THE_CHECK = """
+KILLED = """
 import os, signal, sys
 from pathlib import Path
 from serving.config import ServeConfig
 from serving.versions import publish
 
+rename = os.rename
+
+
+def die(*_arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def rename_and_die(source, target):
+    rename(source, target)
+    die()
+
+
+def accept(_folder):
+    pass
+
+
+if sys.argv[3] == "after the rename":
+    os.rename = rename_and_die
 publish(Path(sys.argv[1]), Path(sys.argv[2]), "digits", ServeConfig(), {},
-        check=lambda folder: os.kill(os.getpid(), signal.SIGKILL))
+        check=die if sys.argv[3] == "in the check" else accept)
 """
 
 
-def test_publish_when_an_earlier_push_was_killed_then_removes_what_that_one_left(
-    tmp_path, candidate
+@pytest.mark.parametrize(("instant", "visible"), [("in the check", 0), ("after the rename", 1)])
+def test_publish_when_an_earlier_push_was_killed_then_the_next_finishes_its_work(
+    tmp_path, candidate, instant, visible
 ):
     root = tmp_path / "serving"
-    command = [sys.executable, "-c", KILLED_IN_THE_CHECK, str(candidate), str(root)]
+    command = [sys.executable, "-c", KILLED, str(candidate), str(root), instant]
     killed = subprocess.run(command, cwd=REPOSITORY, check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert versions(root / "digits") == []
+    assert len(versions(root / "digits")) == visible
     assert len(os.listdir(root)) == 2, "the model's folder and the staging that was left"
 
-    assert publish(candidate, root, "digits", ServeConfig(), {}, accept).is_new
+    again = publish(candidate, root, "digits", ServeConfig(), {}, accept)
+
+    assert again.is_new == (visible == 0)
+    assert len(versions(root / "digits")) == 1
     assert sorted(os.listdir(root)) == ["batching.config", "digits", "models.config"]
 
 
-@pytest.fixture
-def killed_after_the_rename(tmp_path, candidate, monkeypatch):
-    """A root as a push leaves it that died between its version's rename and the next line."""
-
-    class Killed(BaseException):
-        pass
-
-    def die(_folder):
-        raise Killed
-
-    monkeypatch.setattr(serving_versions.Path, "rmdir", die)
-    with pytest.raises(Killed):
-        publish(candidate, tmp_path / "serving", "digits", ServeConfig(), {}, accept)
-    monkeypatch.undo()
-    return tmp_path / "serving"
+def is_locked(root):
+    """Returns whether another push would have to wait."""
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
-def test_publish_when_the_last_push_died_after_the_rename_then_the_server_files_are_made_up(
-    killed_after_the_rename, candidate
+@pytest.mark.parametrize("refused", [False, True])
+def test_publish_when_another_push_is_under_way_then_waits_for_it_to_end(
+    tmp_path, candidate, refused
 ):
-    again = publish(candidate, killed_after_the_rename, "digits", ServeConfig(), {}, accept)
-    assert not again.is_new
-    assert (killed_after_the_rename / "models.config").is_file()
-    assert (killed_after_the_rename / "batching.config").is_file()
+    root, seen = tmp_path / "serving", []
+    root.mkdir()
+
+    def look(_folder):
+        seen.append(is_locked(root))
+        if refused:
+            raise ValueError("no")
+
+    with pytest.raises(ValueError) if refused else contextlib.nullcontext():
+        publish(candidate, root, "digits", ServeConfig(), {}, look)
+    assert seen == [True]
+    assert not is_locked(root)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: stale staging stays while the model is unchanged")
-def test_publish_when_the_last_push_died_after_the_rename_then_its_staging_is_removed(
-    killed_after_the_rename, candidate
+def test_publish_when_pushes_run_at_the_same_time_then_each_makes_a_version_of_its_own(
+    tmp_path, write_plain_model
 ):
-    publish(candidate, killed_after_the_rename, "digits", ServeConfig(), {}, accept)
-    assert not list(killed_after_the_rename.glob(".*"))
+    root, config = tmp_path / "serving", ServeConfig(keep_versions=100)
+    models = [write_plain_model(tmp_path / f"model-{n}", str(n)) for n in range(8)]
+
+    def push(model):
+        return publish(model, root, "digits", config, {}, accept).folder
+
+    with ThreadPoolExecutor(len(models)) as pool:
+        folders = list(pool.map(push, models))
+
+    assert sorted(int(folder.name) for folder in folders) == versions(root / "digits")
+    assert len(set(folders)) == len(models)
+    for model, folder in zip(models, folders, strict=True):
+        assert read_manifest(folder)["digest"] == content_digest(model)
+    assert sorted(os.listdir(root)) == ["batching.config", "digits", "models.config"]
 
 
 PUBLISH_FOR_EVER = """
