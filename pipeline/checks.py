@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from components.example_gen.columns import COLUMNS
 from pipeline.config import RunConfig
-from pipeline.config_file import ConfigError, Problem
+from pipeline.config_file import ConfigError, Problem, Source
 from pipeline.modules import find_module
 from trainer_module.tasks import SHORT_NAMES, dotted_path
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from trainer_module.tasks.base import Task
 
 
-def check_inputs(config: RunConfig, source: str) -> None:
+def check_inputs(config: RunConfig, source: Source) -> None:
     """Checks paths, data and the task's name; takes a fraction of a second.
 
     Args:
-        source: file that the configuration came from, for the messages.
+        source: where the configuration came from, for the messages.
 
     Raises:
         ConfigError: with every mistake found.
@@ -43,7 +43,7 @@ def check_inputs(config: RunConfig, source: str) -> None:
         raise ConfigError(*problems)
 
 
-def check_task(config: RunConfig, source: str) -> Task:
+def check_task(config: RunConfig, source: Source) -> Task:
     """Imports and makes the task, and checks that the configuration and the data fit it.
 
     Raises:
@@ -59,12 +59,12 @@ def check_task(config: RunConfig, source: str) -> Task:
     except Exception as error:  # whatever a module of the user's does when it is imported
         found = f"{dotted_path(config.task.name)}: {type(error).__name__}: {error}"
         allowed = "a Task that imports and takes task.options"
-        raise ConfigError(Problem(source, "task", found, allowed)) from error
+        raise ConfigError(source.problem("task", found, allowed)) from error
     problems = [
         *_split_problems(config, source),
         *_preprocessing_problems(config, source, task),
         *(
-            Problem(source, f"evaluate.metrics.{index}.head", repr(metric.head), ", ".join(heads))
+            source.problem(f"evaluate.metrics.{index}.head", repr(metric.head), ", ".join(heads))
             for index, metric in enumerate(config.evaluate.metrics)
             if metric.head not in heads
         ),
@@ -72,100 +72,100 @@ def check_task(config: RunConfig, source: str) -> Task:
     try:
         replica_count(config.train)
     except ValueError as error:
-        problems.append(Problem(source, "train.replicas", str(error), "fewer, or another batch"))
+        problems.append(source.problem("train.replicas", str(error), "fewer, or another batch"))
     names = {"loss", *(f"loss/{head}" for head in heads)}
     names |= {f"{head.name}/{metric}" for head in heads.values() for metric in head.metrics}
     if config.train.best.metric not in names:
         allowed = ", ".join(sorted(names))
         problems.append(
-            Problem(source, "train.best.metric", repr(config.train.best.metric), allowed)
+            source.problem("train.best.metric", repr(config.train.best.metric), allowed)
         )
     if problems:
         raise ConfigError(*problems)
     return task
 
 
-def _folder_problems(source: str, key: str, folder: Path) -> list[Problem]:
+def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
     """Tries to make a folder where `folder` will be, and takes it back."""
     allowed = "a folder that can be written"
     existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     try:
         if not existing.is_dir():
-            return [Problem(source, key, f"{existing}, which is no folder", allowed)]
+            return [source.problem(key, f"{existing}, which is no folder", allowed)]
         os.rmdir(tempfile.mkdtemp(prefix=".tapeline-", dir=existing))
         # Too long a name shows only when the file system is asked for it.
         with contextlib.suppress(FileNotFoundError):
             folder.lstat()
     except OSError as error:
-        return [Problem(source, key, f"{folder}: {error.strerror}", allowed)]
+        return [source.problem(key, f"{folder}: {error.strerror}", allowed)]
     return []
 
 
-def _data_problems(source: str, config: RunConfig) -> list[Problem]:
+def _data_problems(source: Source, config: RunConfig) -> list[Problem]:
     columns = COLUMNS[config.data.dataset]
     allowed = f"a column of {config.data.dataset}: {', '.join(columns)}"
     named = {"data.label": config.data.label} | {
         f"evaluate.slices.{index}": name for index, name in enumerate(config.evaluate.slices)
     }
     return [
-        Problem(source, key, repr(name), allowed)
+        source.problem(key, repr(name), allowed)
         for key, name in named.items()
         if name not in columns
     ]
 
 
-def _split_problems(config: RunConfig, source: str) -> list[Problem]:
+def _split_problems(config: RunConfig, source: Source) -> list[Problem]:
     from components.example_gen.executor import split_counts
 
     counts = split_counts(config.data)
     rows = sum(counts.values())
     problems = [
-        Problem(
-            source, "data", f"0 of {rows} rows in split {split!r}", "a row or more in each split"
+        source.problem(
+            "data", f"0 of {rows} rows in split {split!r}", "a row or more in each split"
         )
         for split, count in counts.items()
         if count == 0
     ]
     if 0 < counts["train"] < config.train.batch_size:
         allowed = f"at most the {counts['train']} rows of the train split"
-        problems.append(Problem(source, "train.batch_size", str(config.train.batch_size), allowed))
+        problems.append(source.problem("train.batch_size", str(config.train.batch_size), allowed))
     return problems
 
 
-def _task_problems(source: str, name: str) -> list[Problem]:
+def _task_problems(source: Source, name: str) -> list[Problem]:
     """Finds a task's class without importing it, since its module imports TensorFlow."""
     if name in SHORT_NAMES:
         return []
     allowed = f"{', '.join(SHORT_NAMES)}, or the dotted path of a Task class"
     module_name, _, class_name = name.rpartition(".")
     if not all(module_name.split(".")):
-        return [Problem(source, "task.name", repr(name), allowed)]
+        return [source.problem("task.name", repr(name), allowed)]
     path = find_module(module_name)
     if path is None:
         found = f"{name!r}: no module {module_name!r} on the Python path"
-        return [Problem(source, "task.name", found, allowed)]
+        return [source.problem("task.name", found, allowed)]
     try:
         names = _names(path)
     except (SyntaxError, UnicodeDecodeError, OSError) as error:
-        return [Problem(source, "task.name", f"{name!r}: {error}", "a module of Python")]
+        return [source.problem("task.name", f"{name!r}: {error}", "a module of Python")]
     if class_name not in names and "*" not in names:
-        return [Problem(source, "task.name", f"{name!r}: {path} has no {class_name}", allowed)]
+        return [source.problem("task.name", f"{name!r}: {path} has no {class_name}", allowed)]
     return []
 
 
-def _preprocessing_problems(config: RunConfig, source: str, task: Task) -> list[Problem]:
+def _preprocessing_problems(config: RunConfig, source: Source, task: Task) -> list[Problem]:
     """Checks that Transform will be able to call the task's preprocessing_fn."""
     key = "transform.options"
     function = getattr(type(task), "preprocessing_fn", None)
     if not inspect.isfunction(function):
         allowed = "a plain function, as staticmethod(preprocessing_fn)"
-        return [Problem(source, "task", f"preprocessing_fn = {function!r}", allowed)]
+        return [source.problem("task", f"preprocessing_fn = {function!r}", allowed)]
     signature = inspect.signature(function)
     try:
         signature.bind({}, label=config.data.label, **config.transform.options)
     except TypeError as error:
         found = f"{config.transform.options}: {error}"
-        return [Problem(source, key, found, f"preprocessing_fn takes {signature}")]
+        return [source.problem(key, found, f"preprocessing_fn takes {signature}")]
     return []
 
 

@@ -38,6 +38,33 @@ class ConfigError(Exception):
         self.problems = problems
 
 
+class Source:
+    """Where a configuration comes from: a file, and the `--set` overrides on top of it."""
+
+    def __init__(self, path: str, overrides: Sequence[str] = ()) -> None:
+        self.path = path
+        self._changed = {_parse_override(text)[0]: f"--set {text}" for text in overrides}
+
+    def of(self, key: str) -> str:
+        """Returns the override that set a key or the section it is in, else the file."""
+        location = tuple(key.split("."))
+        for keys, override in self._changed.items():
+            if location[: len(keys)] == keys:
+                return override
+        return self.path
+
+    def of_unknown(self, key: str) -> str:
+        """Returns the override that brought in a key that does not exist, else the file."""
+        location = tuple(key.split("."))
+        for keys, override in self._changed.items():
+            if keys[: len(location)] == location:
+                return override
+        return self.of(key)
+
+    def problem(self, key: str, found: str, allowed: str) -> Problem:
+        return Problem(self.of(key), key, found, allowed)
+
+
 def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
     """Returns the configuration of a file with overrides applied.
 
@@ -49,20 +76,19 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
         ConfigError: with every mistake found.
     """
     values = _read_yaml(path)
-    changed: dict[tuple[str, ...], str] = {}
+    source = Source(path, overrides)
     for override in overrides:
         keys, value = _parse_override(override)
         _assign(values, keys, value, override)
-        changed[keys] = f"--set {override}"
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(*_problems(error, path, changed)) from error
+        raise ConfigError(*_problems(error, source)) from error
 
 
 def dump_config(config: RunConfig) -> str:
     """Returns the resolved configuration as YAML that `load_config` takes."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
 
 
 class _Loader(yaml.SafeLoader):
@@ -79,6 +105,12 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|nan)$"),
     list("-+.0123456789"),
 )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the texts that the loader would take for something else."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def _parse_yaml(text: str) -> Any:
@@ -148,18 +180,17 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, override:
             inner = inner[index]
 
 
-def _problems(
-    error: ValidationError, path: str, changed: dict[tuple[str, ...], str]
-) -> list[Problem]:
+def _problems(error: ValidationError, source: Source) -> list[Problem]:
     problems = []
     for item in error.errors():
         location = tuple(str(part) for part in item["loc"])
-        source = next(
-            (text for keys, text in changed.items() if location[: len(keys)] == keys), path
-        )
         key = ".".join(location) or "(file)"
         found = "nothing" if item["type"] == "missing" else _show(item["input"])
         message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            found, allowed = "a key that does not exist", _known_keys(location)
+            problems.append(Problem(source.of_unknown(key), key, found, allowed))
+            continue
         if item["type"] == "value_error" and "; allowed: " in message:
             # A rule over several keys names the one at fault itself.
             name, _, rest = message.partition(": found ")
@@ -167,12 +198,9 @@ def _problems(
             key = f"{key}.{name}" if location else name
         elif item["type"] == "value_error":
             allowed = message.removeprefix("allowed: ")
-        elif item["type"] == "extra_forbidden":
-            found = "a key that does not exist"
-            allowed = _known_keys(location)
         else:
             allowed = _allowed(item)
-        problems.append(Problem(source, key, found, allowed))
+        problems.append(source.problem(key, found, allowed))
     return problems
 
 

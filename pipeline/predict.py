@@ -32,18 +32,12 @@ def read_rows(text: str, source: str) -> list[dict[str, Any]]:
     if not stripped:
         raise ConfigError(Problem(source, "rows", "none", "JSON objects, or CSV with a header"))
     if stripped[0] not in "[{":
-        rows = [
-            {name: _cell(cell) for name, cell in row.items() if name is not None}
-            for row in csv.DictReader(io.StringIO(stripped))
-        ]
-        if not rows:
-            raise ConfigError(Problem(source, "rows", "a header alone", "one row or more"))
-        return rows
+        return _csv_rows(stripped, source)
     try:
         whole = json.loads(stripped)
         rows = whole if isinstance(whole, list) else [whole]
     except json.JSONDecodeError:
-        rows = list(_json_lines(stripped, source))
+        rows = list(_json_lines(text, source))
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise ConfigError(Problem(source, f"row {number}", repr(row), "an object of features"))
@@ -104,6 +98,20 @@ def predict(folder: Path, signature: str, rows: Iterable[dict[str, Any]]) -> Ite
         found, _, allowed = str(error).partition("; allowed: ")
         problem = Problem(str(folder), signature, found, allowed or "rows that fit the signature")
         raise ConfigError(problem) from error
+
+
+def _csv_rows(text: str, source: str) -> list[dict[str, Any]]:
+    reader = csv.reader(io.StringIO(text))
+    header = next(reader)
+    rows = []
+    for number, cells in enumerate(filter(None, reader), start=1):
+        if len(cells) != len(header):
+            found, allowed = f"{len(cells)} cells", f"{len(header)}, as the header has"
+            raise ConfigError(Problem(source, f"row {number}", found, allowed))
+        rows.append(dict(zip(header, map(_cell, cells), strict=True)))
+    if not rows:
+        raise ConfigError(Problem(source, "rows", "a header alone", "one row or more"))
+    return rows
 
 
 def _json_lines(text: str, source: str) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.checks import check_inputs, check_task
-from pipeline.config_file import ConfigError, Problem, dump_config, load_config
+from pipeline.config_file import ConfigError, Source, dump_config, load_config
 from pipeline.display import Display, make_display, summary_lines
 from pipeline.output import CapturedOutput
 from pipeline.report import FAILED, NOT_BLESSED, Summary, summarize
@@ -42,15 +42,16 @@ def run(path: str, overrides: list[str], use_cache: bool, as_json: bool) -> int:
         ConfigError: before anything is written.
     """
     began = time.monotonic()
+    source = Source(path, overrides)
     config = load_config(path, [*overrides, *([] if use_cache else ["cache=false"])])
-    check_inputs(config, path)
+    check_inputs(config, source)
     sets = [part for item in overrides for part in ("--set", item)]
     command = [program(), "run", path, *sets]
     with CapturedOutput() as output:
         stream = output.stderr if as_json else output.stdout
         with make_display(stream) as display:
-            task = _prepare(config, path)
-            run_dir = _make_run_dir(config, path)
+            task = _prepare(config, source)
+            run_dir = _make_run_dir(config, source)
             output.log_to(run_dir / LOG_FILE)
             display.say(f"{config.name}  run {run_dir.name}")
             summary = _execute(config, task, run_dir, display, began)
@@ -67,15 +68,15 @@ def program() -> str:
     return "tapeline" if shutil.which("tapeline") else sys.argv[0]
 
 
-def _prepare(config: RunConfig, path: str) -> Task:
+def _prepare(config: RunConfig, source: Source) -> Task:
     """Sets up the devices, before anything uses them, and makes the task."""
     from trainer_module.strategy import configure_devices
 
     configure_devices(config.train)
-    return check_task(config, path)
+    return check_task(config, source)
 
 
-def _make_run_dir(config: RunConfig, path: str) -> Path:
+def _make_run_dir(config: RunConfig, source: Source) -> Path:
     """Makes the run's folder, named by the time, and writes the resolved configuration into it.
 
     Raises:
@@ -90,7 +91,7 @@ def _make_run_dir(config: RunConfig, path: str) -> Path:
     except BlockingIOError as error:
         found = f"{config.pipeline_root}, where a run is going on"
         allowed = "one run of a pipeline at a time: wait, or set another root"
-        raise ConfigError(Problem(path, "root", found, allowed)) from error
+        raise ConfigError(source.problem("root", found, allowed)) from error
     while True:
         run_dir = runs / datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         try:

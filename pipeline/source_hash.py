@@ -104,17 +104,22 @@ def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
             if node.level:
                 above = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*above, base] if base else above)
-            yield base
-            for alias in node.names:
-                yield f"{base}.{alias.name}"
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            modules = [name for name in names if find_module(name) is not None]
+            yield from modules
+            # What is no module of its own comes out of the package's `__init__`.
+            if len(modules) < len(names):
+                yield base
 
 
 def _run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """Walks a tree, past the blocks that only type checkers read."""
+    """Walks a tree, past what only type checkers read."""
     yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            continue
+    children = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        is_negated = isinstance(node.test, ast.UnaryOp)
+        children = iter(node.body if is_negated else node.orelse)
+    for child in children:
         yield from _run_time_nodes(child)
 
 

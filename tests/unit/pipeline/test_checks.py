@@ -38,7 +38,7 @@ def module(tmp_path, monkeypatch) -> Callable[[str], str]:
 
 def problems(check: Callable[[RunConfig, str], Any], config: RunConfig) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        check(config, "run.yaml")
+        check(config, Source("run.yaml"))
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -46,7 +46,7 @@ def test_inputs_when_all_is_well_then_pass_and_leave_nothing(load, tmp_path, tre
     config = load()
     before = tree(tmp_path)
 
-    check_inputs(config, "run.yaml")
+    check_inputs(config, Source("run.yaml"))
 
     assert tree(tmp_path) == before
 

@@ -192,7 +192,6 @@ def test_run_when_the_task_or_its_rows_are_bad_then_says_so(
     refuse(bad, tmp_path, write_config, tree, tapeline)
 
 
-@pytest.mark.xfail(strict=True, reason="pipeline/checks.py knows only the file as a source")
 def test_run_when_set_brings_a_bad_label_then_names_the_set(
     tmp_path, write_config, tapeline
 ) -> None:

@@ -69,7 +69,6 @@ def test_config_when_two_keys_disagree_then_names_the_one_at_fault(
     assert [str(found) for found in caught.value.problems] == [f"{path}: {problem}"]
 
 
-@pytest.mark.xfail(strict=True, reason="pipeline/config_file.py:158 looks at the section alone")
 def test_config_when_set_makes_two_keys_disagree_then_names_the_set(load) -> None:
     with pytest.raises(ConfigError, match=r"^--set train.replicas=2: train.replicas: found 2 with"):
         load("train.replicas=2")

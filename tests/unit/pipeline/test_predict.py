@@ -58,17 +58,14 @@ def test_rows_when_they_cannot_be_read_then_says_where_and_why(text, error) -> N
     assert problem(text).startswith(f"rows.txt: {error}")
 
 
-@pytest.mark.xfail(strict=True, reason="pipeline/predict.py:48 counts the lines after strip()")
 def test_rows_when_blank_lines_come_first_then_the_line_number_counts_them() -> None:
     assert problem('\n\n{"a": 1}\n{"a": 2').startswith('rows.txt: line 4: found {"a": 2;')
 
 
-@pytest.mark.xfail(strict=True, reason="pipeline/predict.py:42 drops cells without a header")
 def test_rows_when_a_csv_row_has_more_cells_than_the_header_then_refused() -> None:
     assert problem("image,b\n[1, 2],3\n").startswith("rows.txt: row 1: found ")
 
 
-@pytest.mark.xfail(strict=True, reason="pipeline/predict.py:42 fills missing cells with None")
 def test_rows_when_a_csv_row_has_fewer_cells_than_the_header_then_refused() -> None:
     assert problem("a,b\n1\n").startswith("rows.txt: row 1: found ")
 

@@ -98,9 +98,6 @@ def project(tmp_path, monkeypatch) -> Project:
         pytest.param(
             *("OWN/eager.py", "1", "2"),
             id="what a package's __init__ imports",
-            marks=pytest.mark.xfail(
-                strict=True, reason="`from . import module` follows the __init__ of its package"
-            ),
         ),
     ],
 )
@@ -202,7 +199,6 @@ def test_hash_when_only_type_checkers_read_an_import_then_it_does_not_count(proj
     assert project.hash("OWN.user") == before
 
 
-@pytest.mark.xfail(strict=True, reason="pipeline/source_hash.py skips the `else` as well")
 @pytest.mark.parametrize(
     "guard",
     [
