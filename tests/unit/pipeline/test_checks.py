@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.checks import check_inputs, check_task
 from pipeline.config import RunConfig
-from pipeline.config_file import ConfigError, load_config
+from pipeline.config_file import ConfigError, Source, load_config
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_inputs_when_a_module_may_hold_the_task_then_pass_without_running_it(
     source, load, module
 ) -> None:
     name = module(source + "\nraise RuntimeError('was run')\n")
-    check_inputs(load(f"task.name={name}.Own"), "run.yaml")
+    check_inputs(load(f"task.name={name}.Own"), Source("run.yaml"))
 
 
 def test_inputs_when_a_task_is_in_a_package_then_the_package_is_not_run(
@@ -99,7 +99,7 @@ def test_inputs_when_a_task_is_in_a_package_then_the_package_is_not_run(
     (tmp_path / name / "tasks" / "cats.py").write_text("class Cats: ...\n")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    check_inputs(load(f"task.name={name}.tasks.cats.Cats"), "run.yaml")
+    check_inputs(load(f"task.name={name}.tasks.cats.Cats"), Source("run.yaml"))
     (found,) = problems(check_inputs, load(f"task.name={name}.tasks.dogs.Dogs"))
     assert f"no module '{name}.tasks.dogs' on the Python path" in found
 
@@ -113,7 +113,7 @@ def tensorflow() -> None:
 
 @pytest.mark.usefixtures("tensorflow")
 def test_task_when_all_is_well_then_is_made_with_its_options(load) -> None:
-    task = check_task(load("task.options.attribute_weight=0.25"), "run.yaml")
+    task = check_task(load("task.options.attribute_weight=0.25"), Source("run.yaml"))
 
     assert [(head.name, head.weight) for head in task.heads] == [("class", 1), ("attribute", 0.25)]
 
@@ -167,7 +167,7 @@ def test_task_when_names_of_its_parts_are_wrong_then_lists_them_all(load) -> Non
 @pytest.mark.parametrize("metric", ["loss", "loss/attribute", "class/accuracy"])
 @pytest.mark.usefixtures("tensorflow")
 def test_task_when_the_best_epoch_goes_by_a_known_metric_then_pass(metric, load) -> None:
-    check_task(load(f"train.best.metric={metric}"), "run.yaml")
+    check_task(load(f"train.best.metric={metric}"), Source("run.yaml"))
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -189,7 +189,7 @@ def test_task_when_a_batch_is_more_than_the_train_split_then_says_how_many_rows(
     assert problems(check_task, config) == [
         f"run.yaml: train.batch_size: found 64; allowed: at most the {rows} rows of the train split"
     ]
-    check_task(load("data.limit=60", f"train.batch_size={rows}"), "run.yaml")
+    check_task(load("data.limit=60", f"train.batch_size={rows}"), Source("run.yaml"))
 
 
 def test_inputs_when_refused_then_the_folder_is_as_it_was(load, tmp_path: Path, tree) -> None:

@@ -218,6 +218,28 @@ def test_train_when_a_call_takes_another_number_of_steps_than_asked_then_stops(r
         run()
 
 
+class Unnamed(Digits):
+    """A task that leaves the naming of a layer to Keras."""
+
+    def build_model(self, feature_spec: Mapping) -> keras.Model:
+        model = super().build_model(feature_spec)
+        logits = keras.layers.Dense(10)(model.output["embedding"])
+        return keras.Model(model.input, {**model.output, "class": logits})
+
+
+def test_train_when_run_twice_in_a_process_then_names_variables_the_same(
+    train_rows, eval_rows, tmp_path
+):
+    names = []
+    for folder in ("first", "second"):
+        task = Unnamed(filters=4, embedding=8)
+        config = _config(epochs=1)
+        result = train(task, {}, train_rows, eval_rows, config, str(tmp_path / folder))
+        names.append([variable.name for variable in result.model.variables])
+    assert names[0] == names[1]
+    assert "dense/kernel:0" in names[0]
+
+
 class Incomplete(Digits):
     """A task whose model or serving lacks an output."""
 
