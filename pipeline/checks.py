@@ -7,7 +7,6 @@ anyway. Neither writes anything.
 from __future__ import annotations
 
 import ast
-import contextlib
 import inspect
 import os
 import tempfile
@@ -35,7 +34,7 @@ def check_inputs(config: RunConfig, source: Source) -> None:
     """
     problems = [
         *_folder_problems(source, "root", config.pipeline_root),
-        *_folder_problems(source, "serve.root", config.serving_root),
+        *(_folder_problems(source, "serve.root", config.serving_root) if config.serve.root else ()),
         *_data_problems(source, config),
         *_task_problems(source, config.task.name),
     ]
@@ -89,14 +88,17 @@ def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
     """Tries to make a folder where `folder` will be, and takes it back."""
     allowed = "a folder that can be written"
     existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        return [source.problem(key, f"{existing}, which is no folder", allowed)]
     try:
-        if not existing.is_dir():
-            return [source.problem(key, f"{existing}, which is no folder", allowed)]
         os.rmdir(tempfile.mkdtemp(prefix=".tapeline-", dir=existing))
-        # Too long a name shows only when the file system is asked for it.
-        with contextlib.suppress(FileNotFoundError):
-            folder.lstat()
     except OSError as error:
+        return [source.problem(key, f"{existing}: {error.strerror}", allowed)]
+    try:
+        folder.lstat()
+    except FileNotFoundError:
+        return []
+    except OSError as error:  # too long a name, say
         return [source.problem(key, f"{folder}: {error.strerror}", allowed)]
     return []
 

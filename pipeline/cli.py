@@ -110,7 +110,10 @@ def predict(
     if (rows is None) == (sample is None):
         raise ConfigError(
             Problem(
-                "predict", "ROWS", f"{rows} and --sample {sample}", "one of ROWS and --sample N"
+                "predict",
+                "ROWS",
+                "neither" if rows is None else "both",
+                "one of ROWS and --sample N",
             )
         )
     if sample is not None:
@@ -178,7 +181,7 @@ def _read_text(path: str) -> str:
     if path == "-":
         return sys.stdin.read()
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         found = getattr(error, "strerror", None) or str(error)
         raise ConfigError(Problem(path, "ROWS", found, "a file of JSON or CSV")) from error

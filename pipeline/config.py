@@ -60,6 +60,12 @@ class EvaluateConfig(_Section):
             )
         if not self.slices and any(metric.slice_at_least is not None for metric in self.metrics):
             raise ValueError("slices: found none; allowed: a feature, since slice_at_least is set")
+        for index, metric in enumerate(self.metrics):
+            if metric.slice_at_least is not None and not metric.higher_is_better:
+                raise ValueError(
+                    f"metrics.{index}.slice_at_least: found {metric.slice_at_least} on "
+                    f"{metric.name}; allowed: null, since less is better there"
+                )
         names = [(metric.name, metric.head) for metric in self.metrics]
         twice = {name for name in names if names.count(name) > 1}
         if twice:

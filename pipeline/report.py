@@ -141,7 +141,7 @@ def past_runs(root: Path) -> list[dict[str, Any]]:
     A run that was killed left no summary: its status is `interrupted`, or it is still going.
     """
     found = []
-    for folder in root.glob("*/runs/*"):
+    for folder in filter(Path.is_dir, root.glob("*/runs/*")):
         path = folder / SUMMARY_FILE
         summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         found.append(

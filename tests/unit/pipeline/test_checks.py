@@ -199,3 +199,12 @@ def test_inputs_when_refused_then_the_folder_is_as_it_was(load, tmp_path: Path, 
     problems(check_inputs, config)
 
     assert tree(tmp_path) == before
+
+
+def test_inputs_when_the_root_cannot_be_made_then_only_the_root_is_named(load) -> None:
+    config = load("root=/proc/tapeline")
+    with pytest.raises(ConfigError) as error:
+        check_inputs(config, Source("run.yaml"))
+    assert [str(problem) for problem in error.value.problems] == [
+        "run.yaml: root: found /proc: No such file or directory; allowed: a folder that can be written"
+    ]

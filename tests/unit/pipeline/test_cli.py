@@ -89,7 +89,7 @@ LIGHT = {
         {"root": "run.yaml/runs"},
     ),
     "root under /proc": Bad(
-        "run.yaml: root: found /proc/tapeline/digits: No such file or directory; "
+        "run.yaml: root: found /proc: No such file or directory; "
         "allowed: a folder that can be written",
         {"root": "/proc/tapeline"},
     ),
@@ -237,10 +237,10 @@ def version(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        pytest.param(["model"], "predict: ROWS: found None and --sample None", id="neither"),
+        pytest.param(["model"], "predict: ROWS: found neither; allowed: one of", id="neither"),
         pytest.param(
             ["model", "rows.json", "--sample", "2"],
-            "predict: ROWS: found rows.json and --sample 2; allowed: one of ROWS and --sample N",
+            "predict: ROWS: found both; allowed: one of ROWS and --sample N",
             id="both",
         ),
         pytest.param(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.config import EvaluateConfig, MetricConfig
 from pipeline.config_file import ConfigError, load_config
@@ -88,3 +89,10 @@ def test_evaluate_when_one_metric_has_a_bound_then_that_is_enough(bound) -> None
 )
 def test_metric_when_named_then_it_is_known_which_way_is_better(name, higher) -> None:
     assert MetricConfig(name=name, head="a").higher_is_better is higher
+
+
+@pytest.mark.parametrize("name", ["mse", "mae"])
+def test_evaluate_when_a_slice_has_a_lower_bound_on_an_error_then_refuses(name) -> None:
+    metric = {"name": name, "head": "a", "at_most": 1.0, "slice_at_least": 0.5}
+    with pytest.raises(ValidationError, match=rf"slice_at_least: found 0.5 on {name}"):
+        EvaluateConfig.model_validate({"metrics": [metric], "slices": ["digit"]})

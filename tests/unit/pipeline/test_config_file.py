@@ -247,3 +247,10 @@ def test_config_when_a_key_is_assigned_then_refuses(path) -> None:
         config.name = "other"
     with pytest.raises(ValidationError, match="frozen"):
         config.train.epochs = 1
+
+
+def test_load_when_a_key_is_given_twice_then_names_it_and_its_line(path) -> None:
+    path.write_text(path.read_text() + "root: here\nroot: there\n")
+    lines = len(path.read_text().splitlines())
+    with pytest.raises(ConfigError, match=rf"line {lines}, column 1: found the key 'root' twice"):
+        load_config(str(path))

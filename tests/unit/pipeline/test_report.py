@@ -95,3 +95,9 @@ def test_past_runs_when_there_are_none_then_is_empty(tmp_path) -> None:
     assert past_runs(tmp_path) == []
     (tmp_path / "digits" / "artifacts").mkdir(parents=True)
     assert past_runs(tmp_path) == []
+
+
+def test_past_runs_when_a_stray_file_lies_among_them_then_passes_it_over(tmp_path) -> None:
+    (tmp_path / "digits" / "runs").mkdir(parents=True)
+    (tmp_path / "digits" / "runs" / ".DS_Store").write_text("")
+    assert past_runs(tmp_path) == []
