@@ -25,7 +25,10 @@ class Callback:
         """After each call: means over the steps of that call."""
 
     def on_epoch_end(self, epoch: int, step: int, train: Values, evaluation: Values) -> None:
-        """After each evaluation; `epoch` counts from 1."""
+        """After each evaluation; `epoch` counts from 1.
+
+        `train` holds means over the epoch's steps, those since the checkpoint if it resumed in it.
+        """
 
     def on_train_end(self, step: int) -> None:
         """After the last step."""
@@ -66,7 +69,11 @@ class Progress(Callback):
 
 
 class TensorBoard(Callback):
-    """Writes scalars for TensorBoard: training means a call, evaluation an epoch."""
+    """Writes scalars for TensorBoard: training means a call, evaluation an epoch.
+
+    A training that resumes writes the steps since its checkpoint once more; TensorBoard shows the
+    later values.
+    """
 
     def __init__(self, folder: str) -> None:
         self._train = tf.summary.create_file_writer(os.path.join(folder, "train"))

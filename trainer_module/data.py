@@ -141,4 +141,4 @@ def eval_batches(arrays: Arrays, batch_size: int, replicas: int) -> tf.data.Data
         }
         return {**features, WEIGHT: tf.cast(real, tf.float32)}
 
-    return tf.data.Dataset.range(elements).map(batch, deterministic=True).prefetch(2 * replicas)
+    return tf.data.Dataset.range(elements).map(batch).prefetch(2 * replicas)

@@ -24,7 +24,8 @@ class StepFunctions:
 
     Attributes:
         train: (iterator, n) -> sums over n steps of each step's means. n is an int32 scalar tensor,
-            so that one trace serves every n.
+            so that one trace serves every n. The loss includes the model's regularizers, which the
+            evaluation's does not.
         evaluate: (iterator, n) -> sums over all rows of n batches, and under `WEIGHT` their count.
     """
 

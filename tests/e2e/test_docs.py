@@ -62,7 +62,7 @@ def test_readme_output_is_what_a_run_prints(repository, digits_run):
     """Line by line, figures and paths aside."""
 
     def shape(text: str) -> list[str]:
-        lines = [line.strip() for line in text.splitlines()]
+        lines = [" ".join(line.split()) for line in text.splitlines()]
         lines = [line for line in lines if line and not line.startswith(("epoch", "..."))]
         return [re.sub(r"\d[\d.-]*|\S*/\S*", "#", line) for line in lines]
 

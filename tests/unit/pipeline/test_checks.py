@@ -206,5 +206,6 @@ def test_inputs_when_the_root_cannot_be_made_then_only_the_root_is_named(load) -
     with pytest.raises(ConfigError) as error:
         check_inputs(config, Source("run.yaml"))
     assert [str(problem) for problem in error.value.problems] == [
-        "run.yaml: root: found /proc: No such file or directory; allowed: a folder that can be written"
+        "run.yaml: root: found /proc: No such file or directory; "
+        "allowed: a folder that can be written"
     ]

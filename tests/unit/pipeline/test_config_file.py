@@ -250,7 +250,7 @@ def test_config_when_a_key_is_assigned_then_refuses(path) -> None:
 
 
 def test_load_when_a_key_is_given_twice_then_names_it_and_its_line(path) -> None:
-    path.write_text(path.read_text() + "root: here\nroot: there\n")
+    path.write_text(path.read_text() + "train: {}\n")
     lines = len(path.read_text().splitlines())
-    with pytest.raises(ConfigError, match=rf"line {lines}, column 1: found the key 'root' twice"):
+    with pytest.raises(ConfigError, match=rf"line {lines}, column 1: found the key 'train' twice"):
         load_config(str(path))
