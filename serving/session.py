@@ -54,7 +54,8 @@ class SavedModelSession:
         """
         definition = self.signature(signature)
         checked = self._checked(definition, inputs)
-        fetches = {name: info.name for name, info in definition.outputs.items()}
+        # By name: the order of a protobuf's map differs from load to load.
+        fetches = {name: definition.outputs[name].name for name in sorted(definition.outputs)}
         feeds = {definition.inputs[name].name: value for name, value in checked.items()}
         return self._session.run(fetches, feeds)
 
