@@ -147,6 +147,8 @@ class RichDisplay(Display):
             )  # fmt: skip
             if event["step"]:
                 self.say(f"  resumed from the checkpoint at step {event['step']}")
+        elif kind == "trained":
+            self._running, self._task = "Trainer: exporting", None
         elif kind == "train_step" and self._task is not None:
             speed = event["steps_per_second"]
             left = (event["total_steps"] - event["step"]) / speed if speed else 0.0

@@ -163,10 +163,17 @@ def test_rich_when_training_then_the_bar_has_the_figures(console) -> None:
     assert not any(name in last for name in ("loss/class", "learning_rate", "gradient_norm"))
 
 
-def test_rich_when_the_training_node_ends_then_the_bar_is_gone(console) -> None:
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("trained", {"epochs": 30, "steps": 300}),
+        ("node_end", {"node": "Trainer", "seconds": 1.0, "state": "done"}),
+    ],
+)
+def test_rich_when_the_training_ends_then_the_bar_is_gone(console, kind, fields) -> None:
     with RichDisplay(console):
         emit("train_begin", step=0, total_steps=300, steps_per_epoch=10)
-        emit("node_end", node="Trainer", seconds=1.0, state="done")
+        emit(kind, **fields)
         console.file.truncate(0)
         console.file.seek(0)
     assert "steps/s" not in shown(console)
