@@ -6,6 +6,7 @@ reaches them in order.
 
 from __future__ import annotations
 
+import abc
 import logging
 from typing import Any, TextIO
 
@@ -22,7 +23,7 @@ _LOOKUPS = ("Baseline",)
 """Nodes that look something up in the metadata: no work that one waits for, or that is cached."""
 
 
-class Display(logging.Handler):
+class Display(logging.Handler, abc.ABC):
     """Collects the nodes of a run from its events; subclasses show them.
 
     Use as a context manager around the run.
@@ -57,13 +58,13 @@ class Display(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    @abc.abstractmethod
     def say(self, text: str) -> None:
         """Shows a line of its own."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def show(self, event: dict[str, Any]) -> None:
         """Shows an event."""
-        raise NotImplementedError
 
 
 class PlainDisplay(Display):
