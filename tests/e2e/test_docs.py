@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,11 @@ def _shell_lines(text: str) -> list[str]:
 
 def _readme(repository: Path) -> str:
     return (repository / "README.md").read_text()
+
+
+def _get_json(url: str) -> dict[str, str]:
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)
 
 
 def test_readme_two_commands_are_what_the_makefile_does(repository):
@@ -112,3 +119,44 @@ def test_own_task_page_is_followed_to_a_pushed_model(own_task, tapeline):
     assert done.code == 0, done
     assert done.summary["status"] == "pushed"
     assert done.summary["metrics"]["class/accuracy"] >= 0.9
+
+
+def test_readme_tensorboard_command_shows_the_trainings_of_the_run(repository, digits_run, workdir):
+    """Word for word, but for a free port instead of TensorBoard's usual one."""
+    (command,) = re.findall(r"`\.venv/bin/(tensorboard [^`]+)`", _readme(repository))
+    program, *arguments = shlex.split(command)
+    server = subprocess.Popen(
+        [str(Path(sys.executable).parent / program), *arguments, "--port=0"],
+        cwd=workdir,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stderr is not None
+        said, address = [], None
+        for line in server.stderr:
+            said.append(line)
+            address = re.search(r"http://localhost:\d+/", line)
+            if address:
+                break
+        assert address, "".join(said)
+        logdir = _get_json(f"{address.group()}data/environment")["data_location"]
+    finally:
+        server.kill()
+        server.wait()
+    written = {path.parent.name for path in (workdir / logdir).rglob("events.out.tfevents.*")}
+    assert written == {"train", "eval"}
+
+
+def test_readme_other_targets_exist_and_the_benchmark_explains_itself(repository):
+    """CI runs `make lint` before these tests; `make bench` takes minutes of an idle machine."""
+    named = set(re.findall(r"`make ([a-z-]+)`", _readme(repository)))
+    targets = set(re.findall(r"^([a-z-]+):", (repository / "Makefile").read_text(), re.MULTILINE))
+    assert named <= targets
+    assert "make lint" in (repository / ".ci" / "run").read_text().splitlines()
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.whole_run", "--help"],
+        cwd=repository, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "--rounds" in done.stdout
