@@ -1,9 +1,7 @@
-"""What the loop reads: a split of transformed examples as arrays, in an order of its own.
+"""Transformed examples as arrays, rows in an order of their own.
 
 Rows are ordered by what they are, not by how they came: the number of files, the order of rows
-in them and the engine that wrote them leave no trace in the training. The arrays stay in memory,
-and a batch is one gather. Which rows a step sees is a function of the seed and the step alone, so
-a training resumes at any step without replaying what it has read.
+in them and the engine that wrote them leave no trace in the training.
 """
 
 from __future__ import annotations
@@ -16,9 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 Arrays = Mapping[str, np.ndarray]
-
-WEIGHT = "__weight__"
-"""Feature of an eval batch: 1.0 for a row, 0.0 for the padding of the last batch. [b], float32."""
 
 _PARSE_BATCH = 4096
 
@@ -86,59 +81,3 @@ def _canonical_order(arrays: Arrays) -> np.ndarray:
             digest.update(row)
     halves = np.frombuffer(b"".join(digest.digest() for digest in digests), dtype=">u8")
     return np.lexsort((halves[1::2], halves[0::2]))
-
-
-def train_batches(
-    arrays: Arrays, batch_size: int, replicas: int, seed: int, start_step: int, total_steps: int
-) -> tf.data.Dataset:
-    """Returns the batches of steps `start_step` to `total_steps`, one element a replica and step.
-
-    Each epoch is a permutation of the rows of its own, drawn from (seed, epoch); rows beyond the
-    last whole batch sit that epoch out. The batch of a step holds the same rows however many
-    replicas share it.
-
-    Returns:
-        A dataset of feature dicts, [batch_size / replicas, *shape] each; `replicas` consecutive
-        elements make up a step.
-    """
-    rows = row_count(arrays)
-    steps_per_epoch = rows // batch_size
-    share = batch_size // replicas
-    tensors = {name: tf.constant(values) for name, values in arrays.items()}
-
-    def batch(element: tf.Tensor) -> dict[str, tf.Tensor]:
-        step, replica = element // replicas, element % replicas
-        epoch, step_of_epoch = step // steps_per_epoch, step % steps_per_epoch
-        first = step_of_epoch * batch_size + replica * share
-        chosen = tf.random.experimental.index_shuffle(
-            first + tf.range(share, dtype=tf.int64),
-            seed=tf.stack([tf.constant(seed, tf.int64), epoch]),
-            max_index=tf.constant(rows - 1, tf.int64),
-        )
-        return {name: tf.gather(values, chosen) for name, values in tensors.items()}
-
-    elements = tf.data.Dataset.range(start_step * replicas, total_steps * replicas)
-    return elements.map(batch, num_parallel_calls=1, deterministic=True).prefetch(2 * replicas)
-
-
-def eval_batches(arrays: Arrays, batch_size: int, replicas: int) -> tf.data.Dataset:
-    """Returns every row once, in order; the last batch is padded with rows of weight 0.
-
-    Returns:
-        A dataset of feature dicts with `WEIGHT`, [batch_size / replicas, *shape] each;
-        ceil(rows / batch_size) * replicas elements.
-    """
-    rows = row_count(arrays)
-    share = batch_size // replicas
-    elements = -(-rows // batch_size) * replicas
-    tensors = {name: tf.constant(values) for name, values in arrays.items()}
-
-    def batch(element: tf.Tensor) -> dict[str, tf.Tensor]:
-        index = element * share + tf.range(share, dtype=tf.int64)
-        real = index < rows
-        features = {
-            name: tf.gather(values, tf.where(real, index, 0)) for name, values in tensors.items()
-        }
-        return {**features, WEIGHT: tf.cast(real, tf.float32)}
-
-    return tf.data.Dataset.range(elements).map(batch).prefetch(2 * replicas)

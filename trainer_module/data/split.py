@@ -1,0 +1,126 @@
+"""What a split of examples offers the loop, however it is stored.
+
+Which rows a step sees is a function of the seed and the step alone. A training therefore resumes
+at any step without replaying what it has read, and every worker of a cluster knows its part of
+each batch without asking the others.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import tensorflow as tf
+
+from trainer_module.data.arrays import Arrays
+
+Tensors = dict[str, tf.Tensor]
+
+WEIGHT = "__weight__"
+"""Feature of an eval batch: 1.0 for a row, 0.0 for the padding of the last batch. [b], float32."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """The steps of one call of the training function: `start` to `start + steps`, in one epoch."""
+
+    start: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of every batch that one input pipeline reads: consecutive replicas of all.
+
+    Attributes:
+        replicas: how many there are over all workers; each takes an equal part of a batch.
+        first: index of the first replica that this pipeline feeds.
+        count: how many it feeds.
+    """
+
+    replicas: int = 1
+    first: int = 0
+    count: int = 1
+
+
+def plan_calls(
+    start: int, total_steps: int, steps_per_epoch: int, steps_per_call: int
+) -> list[Call]:
+    """Returns the calls from step `start` to the last: `steps_per_call` each, or to the epoch's end."""
+    calls = []
+    while start < total_steps:
+        steps = min(steps_per_call, steps_per_epoch - start % steps_per_epoch)
+        calls.append(Call(start, steps))
+        start += steps
+    return calls
+
+
+class Augment(Protocol):
+    """A random change of a training batch.
+
+    Attributes:
+        draws: how many random numbers it takes a row.
+    """
+
+    draws: int
+
+    def __call__(self, features: Tensors, uniforms: tf.Tensor) -> Tensors:
+        """Returns the changed features, [b, *shape] each; uniforms [b, draws] float32 in [0, 1)."""
+
+
+class Split(abc.ABC):
+    """A split of transformed examples.
+
+    Attributes:
+        rows: how many examples it holds.
+    """
+
+    rows: int
+
+    @abc.abstractmethod
+    def head(self, count: int) -> Arrays:
+        """Returns up to `count` examples, [rows, *shape] a feature."""
+
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """Returns a hash of the examples; equal for equal data, however it is stored in files."""
+
+    @abc.abstractmethod
+    def training(
+        self,
+        calls: Sequence[Call],
+        steps_per_call: int,
+        batch_size: int,
+        share: Share,
+        seed: int,
+        augment: Augment | None = None,
+    ) -> tf.data.Dataset:
+        """Returns the batches of the calls, all those of one call in one element.
+
+        Each epoch is a permutation of the rows of its own, drawn from (seed, epoch); rows beyond
+        the last whole batch sit that epoch out. A step holds the same rows however many replicas
+        share it. Fetching a whole call at once costs the loop one visit to the iterator a call.
+
+        Args:
+            steps_per_call: the longest call; every element has this many batches, so that one
+                trace serves all. Of a shorter call the batches beyond its steps mean nothing.
+            batch_size: global; a replica's part is `batch_size / share.replicas`.
+            augment: applied to every batch, with numbers drawn from (seed, step) for the whole
+                global batch, so that a row is changed in the same way however many replicas share
+                the step.
+
+        Returns:
+            Feature dicts, [steps_per_call, batch_size / replicas, *shape] each; `share.count`
+            consecutive elements make up a call.
+        """
+
+    @abc.abstractmethod
+    def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:
+        """Returns every row once, in order; the last batch is padded with rows of weight 0.
+
+        Returns:
+            Feature dicts with `WEIGHT`, [batch_size / replicas, *shape] each; `share.count`
+            consecutive elements make up a batch, and there are ceil(rows / batch_size) batches.
+        """
