@@ -1,98 +1,123 @@
-"""Checkpoints of a training: the latest, to go on from, and the best, to export."""
+"""Checkpoints of a training: the latest ones, to go on from, and the best, to export.
+
+A checkpoint is a folder that holds TensorFlow's files and `host.json`, what the loop and its
+callbacks remember. It is written under another name and renamed: it is whole or absent.
+"""
 
 from __future__ import annotations
 
-import math
+import json
 import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
+
+from trainer_module.progress import emit
+from trainer_module.state import TrainState
+
+_FILES = "checkpoint"
+_HOST = "host.json"
+
+Host = dict[str, Any]
 
 
 class Checkpoints:
     """The `latest` and `best` checkpoints in a folder that is the training's own.
 
-    TensorFlow writes a checkpoint beside its final name and renames it, so that a killed process
-    leaves the one before. What is restored is exact: weights, optimizer slots, step, the random
-    generators of layers, and the best value so far.
+    What is restored is exact: weights, optimizer slots, averages, steps, the random generators of
+    layers, and what the callbacks know.
 
     Args:
         folder: made if it is missing.
-        step: the loop's step variable.
-        mode: 'min' or 'max', what the best value of the metric is.
+        keep: how many of the latest stay.
+        writes: whether this process writes them; every worker has to call the methods, since
+            reading a variable that is averaged over workers takes all of them.
     """
 
-    def __init__(
-        self,
-        folder: str,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        step: tf.Variable,
-        mode: str,
-    ) -> None:
-        self._step = step
-        self._sign = 1.0 if mode == "min" else -1.0
-        self._best_value = tf.Variable(math.inf, trainable=False, dtype=tf.float64)
-        self._latest = tf.train.CheckpointManager(
-            tf.train.Checkpoint(
-                model=model,
-                optimizer=optimizer,
-                step=step,
-                best_value=self._best_value,
-                generators=_random_generators(model),
-            ),
-            os.path.join(folder, "latest"),
-            max_to_keep=2,
-        )
-        self._best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model, step=step),
-            os.path.join(folder, "best"),
-            max_to_keep=1,
-        )
+    def __init__(self, folder: str, state: TrainState, keep: int, writes: bool = True) -> None:
+        self._latest = Path(folder) / "latest"
+        self._best = Path(folder) / "best"
+        self._keep = keep
+        self._writes = writes
+        self._state = state
+        self._whole = tf.train.Checkpoint(**state.trackables())
+        self._model = tf.train.Checkpoint(model=state.model, step=state.step)
 
-    def restore_latest(self) -> int:
-        """Restores the latest checkpoint, if there is one; returns the step to go on from."""
-        path = self._latest.latest_checkpoint
-        if path:
-            self._latest.checkpoint.restore(path).assert_existing_objects_matched()
-        return int(self._step.numpy())
+    def restore_latest(self) -> Host | None:
+        """Restores the newest checkpoint that can be read; returns its host state, None if none.
 
-    def save_latest(self) -> None:
-        self._latest.save(checkpoint_number=int(self._step.numpy()))
+        A damaged one is passed over, with a warning that names it.
 
-    def save_if_best(self, value: float) -> bool:
-        """Saves the best checkpoint if `value` beats the best so far; says whether it did.
+        Raises:
+            OSError: if there are checkpoints and none can be read.
+        """
+        if self._writes:
+            for root in (self._latest, self._best):
+                for abandoned in root.glob(".partial-*"):
+                    shutil.rmtree(abandoned)
+        for folder in reversed(_folders(self._latest)):
+            try:
+                host = json.loads((folder / _HOST).read_text(encoding="utf-8"))
+                status = self._whole.read(str(folder / _FILES))
+                status.assert_existing_objects_matched()
+                return host
+            except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
+                reason = str(error).strip().splitlines()[0][:200]
+                emit("warning", text=f"checkpoint {folder} cannot be read ({reason}): passed over")
+        if _folders(self._latest):
+            raise OSError(
+                f"no checkpoint in {self._latest} can be read; remove the folder to begin again"
+            )
+        return None
+
+    def save_latest(self, host: Mapping[str, Any]) -> None:
+        self._save(self._whole, self._latest, host, self._keep)
+
+    def save_best(self) -> None:
+        """Saves the weights as the best ones.
 
         Comes before `save_latest`: killed in between, the rerun repeats the epoch and saves the
         same bits once more.
-
-        Raises:
-            FloatingPointError: if `value` is not finite.
         """
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the eval metric is {value} at step {int(self._step.numpy())}"
-            )
-        if self._sign * value >= float(self._best_value):
-            return False
-        self._best.save(checkpoint_number=int(self._step.numpy()))
-        self._best_value.assign(self._sign * value)
-        return True
+        self._save(self._model, self._best, {}, 1)
 
     def restore_best(self) -> int:
         """Restores the weights of the best checkpoint; returns its step."""
-        path = self._best.latest_checkpoint
-        self._best.checkpoint.restore(path).assert_existing_objects_matched()
-        return int(self._step.numpy())
+        folder = _folders(self._best)[-1]
+        self._model.read(str(folder / _FILES)).assert_existing_objects_matched()
+        return int(self._state.step.numpy())
+
+    def _save(
+        self, checkpoint: tf.train.Checkpoint, root: Path, host: Mapping[str, Any], keep: int
+    ) -> None:
+        step = int(self._state.step.numpy())
+        root.mkdir(parents=True, exist_ok=True)
+        partial = root / f".partial-{os.uname().nodename}-{os.getpid()}"
+        shutil.rmtree(partial, ignore_errors=True)
+        checkpoint.write(str(partial / _FILES))
+        if not self._writes:
+            shutil.rmtree(partial)
+            return
+        (partial / _HOST).write_text(json.dumps(host), encoding="utf-8")
+        final = root / f"step-{step:010d}"
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        for old in _folders(root)[:-keep]:
+            shutil.rmtree(old)
 
 
-def _random_generators(model: keras.Model) -> list[tf.random.Generator]:
-    """Returns the generators that layers such as Dropout draw from.
+def load_best(folder: str, model: keras.Model) -> int:
+    """Reads the best checkpoint of a training's folder into a model; returns its step."""
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    path = _folders(Path(folder) / "best")[-1] / _FILES
+    tf.train.Checkpoint(model=model, step=step).read(str(path)).assert_existing_objects_matched()
+    return int(step.numpy())
 
-    Keras keeps them out of the checkpoint of a model; without them a training that resumes would
-    drop other units than one that was not interrupted.
-    """
-    layers = [part for part in model.submodules if isinstance(part, keras.layers.Layer)]
-    holders = [getattr(layer, "_random_generator", None) for layer in layers]
-    found = [getattr(holder, "_generator", None) for holder in holders]
-    return [generator for generator in found if generator is not None]
+
+def _folders(root: Path) -> list[Path]:
+    """Returns the checkpoints in a folder, the oldest first."""
+    return sorted(root.glob("step-*"))

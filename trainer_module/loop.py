@@ -2,200 +2,246 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module.callbacks import Callback
+from trainer_module import numerics, stopping
+from trainer_module.callbacks import Callback, Training
 from trainer_module.checkpoint import Checkpoints
 from trainer_module.config import TrainConfig
-from trainer_module.data import WEIGHT, Arrays, eval_batches, row_count, train_batches
-from trainer_module.optimizers import make_optimizer
-from trainer_module.step import StepFunctions, build_step_functions
-from trainer_module.strategy import make_strategy
+from trainer_module.data import Augment, Split
+from trainer_module.engine import Engine, build_engine
+from trainer_module.objective import LOSS
+from trainer_module.runner import CallSizer, timed
+from trainer_module.strategy import make_strategy, read_place
 from trainer_module.tasks.base import Task
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A trained model, its weights those of the best epoch, and what is worth saying of it."""
+    """A trained model, its weights those of the best epoch, and what is worth saying of it.
+
+    Attributes:
+        stopped: why it ended before `total_steps`; None if it did not.
+    """
 
     model: keras.Model
     best_step: int
     resumed_from: int
+    last_step: int
     total_steps: int
     steps_per_epoch: int
+    stopped: str | None
 
 
 def train(
     task: Task,
     feature_spec: Mapping[str, Any],
-    train_rows: Arrays,
-    eval_rows: Arrays,
+    train_split: Split,
+    eval_split: Split,
     config: TrainConfig,
-    checkpoint_folder: str,
+    folder: str,
     callbacks: Sequence[Callback] = (),
+    augment: Augment | None = None,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> TrainResult:
     """Trains to the end, from the latest checkpoint in the folder if there is one.
 
     Args:
         feature_spec: of the transformed features, for the model's inputs.
-        train_rows, eval_rows: arrays as `data.read_examples` returns them.
-        checkpoint_folder: of this configuration, code and data alone: what is found there is
+        folder: of this configuration, code and data alone: a checkpoint that is found there is
             taken for an earlier part of this very training.
+        augment: random change of the training batches.
+        strategy: one that the process has already; None to make the configuration's.
 
     Raises:
-        ValueError: if there are fewer rows than a batch, or the best metric does not exist.
-        FloatingPointError: if the eval metric is not finite.
+        ValueError: if there are fewer rows than a batch, or the configuration names a metric, a
+            head or a variable that does not exist.
+        NonFiniteError: if the loss or a gradient is not finite; it says where that began.
+        Interrupted: if SIGTERM came; the training is saved and goes on when it is called again.
     """
-    rows = row_count(train_rows)
-    steps_per_epoch = rows // config.batch_size
+    steps_per_epoch = train_split.rows // config.batch_size
     if steps_per_epoch == 0:
         raise ValueError(
-            f"train.batch_size: found {config.batch_size}; allowed: at most the {rows} rows "
-            "of the train split"
+            f"train.batch_size: found {config.batch_size}; allowed: at most the "
+            f"{train_split.rows} rows of the train split"
         )
-    total_steps = steps_per_epoch * config.epochs
-    strategy = make_strategy(config)
-    # A fresh graph of layer names and seeds: nothing that ran in this process before shows.
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(config.seed)
-    # Generators that are variables: a checkpoint can hold them, unlike the state of random ops.
-    keras.backend.experimental.enable_tf_random_generator()
-
+    strategy = strategy or make_strategy(config)
+    place = read_place(config)
+    engine = build_engine(
+        task, feature_spec, train_split, eval_split, config, strategy, place, augment
+    )
+    training = Training(
+        task=task,
+        config=config,
+        state=engine.state,
+        train_split=train_split,
+        eval_split=eval_split,
+        folder=folder,
+        is_chief=place.is_chief,
+        total_steps=steps_per_epoch * config.epochs,
+        steps_per_epoch=steps_per_epoch,
+        names=tuple(engine.functions.evaluation_layout.names),
+    )
+    watching = [c for c in callbacks if place.is_chief or not c.chief_only]
+    loop = _Loop(training, engine, watching)
     with strategy.scope():
-        step = tf.Variable(
-            0,
-            dtype=tf.int64,
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            name="step",
-        )
-        model = task.build_model(feature_spec)
-        optimizer = make_optimizer(config.optimizer, step, steps_per_epoch, total_steps)
-        optimizer.build(model.trainable_variables)
-    check_model(task, model, eval_rows)
-    checkpoints = Checkpoints(checkpoint_folder, model, optimizer, step, config.best.mode)
-    functions = build_step_functions(
-        task,
-        model,
-        optimizer,
-        step,
-        strategy,
-        global_batch_size=config.batch_size,
-        clip_global_norm=config.optimizer.clip_global_norm,
+        last_step = loop.run()
+        best_step = loop.checkpoints.restore_best()
+    return TrainResult(
+        model=engine.state.model,
+        best_step=best_step,
+        resumed_from=training.resumed_from,
+        last_step=last_step,
+        total_steps=training.total_steps,
+        steps_per_epoch=steps_per_epoch,
+        stopped=training.stopped,
     )
-    resumed_from = checkpoints.restore_latest()
-    for callback in callbacks:
-        callback.on_train_begin(resumed_from, total_steps, steps_per_epoch)
-    _run(functions, step, strategy, train_rows, eval_rows, config, checkpoints, callbacks)
-    for callback in callbacks:
-        callback.on_train_end(total_steps)
-    best_step = checkpoints.restore_best()
-    return TrainResult(model, best_step, resumed_from, total_steps, steps_per_epoch)
 
 
-def check_model(task: Task, model: keras.Model, rows: Arrays) -> None:
-    """Holds a task's model to the interface, on one row, before any work goes into it.
+class _Loop:
+    """One training, call by call."""
 
-    Raises:
-        ValueError: if an output that the interface asks for is missing.
-    """
-    outputs = model({name: values[:1] for name, values in rows.items()}, training=False)
-    wanted = {*(head.name for head in task.heads), "embedding"}
-    if not isinstance(outputs, Mapping) or not wanted <= set(outputs):
-        found = sorted(outputs) if isinstance(outputs, Mapping) else type(outputs).__name__
-        raise ValueError(f"the model's outputs: found {found}; expected a dict of {sorted(wanted)}")
-    served = task.serving_outputs(outputs)
-    missing = sorted({head.served for head in task.heads} - set(served))
-    if missing:
-        raise ValueError(f"serving_outputs: found {sorted(served)}; {missing} of the heads missing")
-
-
-def _run(
-    functions: StepFunctions,
-    step: tf.Variable,
-    strategy: tf.distribute.Strategy,
-    train_rows: Arrays,
-    eval_rows: Arrays,
-    config: TrainConfig,
-    checkpoints: Checkpoints,
-    callbacks: Sequence[Callback],
-) -> None:
-    """Runs from `step` to the last step: call by call, an evaluation and a checkpoint an epoch."""
-    steps_per_epoch = row_count(train_rows) // config.batch_size
-    total_steps = steps_per_epoch * config.epochs
-    replicas = strategy.num_replicas_in_sync
-    done = int(step.numpy())
-    if done == total_steps:
-        return
-    batches = train_batches(train_rows, config.batch_size, replicas, config.seed, done, total_steps)
-    iterator = iter(_distribute(strategy, batches))
-    evaluation_data = _distribute(
-        strategy, eval_batches(eval_rows, config.eval_batch_size, replicas)
-    )
-    epoch_sums: dict[str, float] = {}
-    epoch_steps = 0
-    while done < total_steps:
-        n = _steps_to_boundary(done, steps_per_epoch, config)
-        sums = _floats(functions.train(iterator, tf.constant(n)))
-        done += n
-        if int(step.numpy()) != done:
-            raise RuntimeError(
-                f"the step counter is at {int(step.numpy())} and should be at {done}"
+    def __init__(self, training: Training, engine: Engine, callbacks: Sequence[Callback]) -> None:
+        config = training.config
+        if config.best.metric not in training.names:
+            raise ValueError(
+                f"train.best.metric: found {config.best.metric!r}; "
+                f"allowed: {', '.join(sorted(training.names))}"
             )
-        epoch_sums = {name: epoch_sums.get(name, 0.0) + value for name, value in sums.items()}
-        epoch_steps += n
-        for callback in callbacks:
-            callback.on_call_end(done, {name: value / n for name, value in sums.items()})
-        if done % steps_per_epoch == 0:
-            evaluation = _evaluate(functions, evaluation_data, eval_rows, config)
-            checkpoints.save_if_best(_best_metric(evaluation, config))
-            means = {name: value / epoch_steps for name, value in epoch_sums.items()}
-            for callback in callbacks:
-                callback.on_epoch_end(done // steps_per_epoch, done, means, evaluation)
-            checkpoints.save_latest()
-            epoch_sums, epoch_steps = {}, 0
-        elif config.checkpoint_every_steps and done % config.checkpoint_every_steps == 0:
-            checkpoints.save_latest()
-
-
-def _steps_to_boundary(done: int, steps_per_epoch: int, config: TrainConfig) -> int:
-    """Returns how many steps the next call takes: `steps_per_call`, or fewer to a boundary."""
-    n = min(config.steps_per_call, steps_per_epoch - done % steps_per_epoch)
-    if config.checkpoint_every_steps:
-        n = min(n, config.checkpoint_every_steps - done % config.checkpoint_every_steps)
-    return n
-
-
-def _evaluate(
-    functions: StepFunctions, data: tf.data.Dataset, rows: Arrays, config: TrainConfig
-) -> dict[str, float]:
-    """Returns the means over all eval rows, each row counted once."""
-    batches = -(-row_count(rows) // config.eval_batch_size)
-    sums = _floats(functions.evaluate(iter(data), tf.constant(batches)))
-    count = sums.pop(WEIGHT)
-    return {name: value / count for name, value in sums.items()}
-
-
-def _best_metric(evaluation: Mapping[str, float], config: TrainConfig) -> float:
-    if config.best.metric not in evaluation:
-        raise ValueError(
-            f"train.best.metric: found {config.best.metric!r}; "
-            f"allowed: {', '.join(sorted(evaluation))}"
+        self.checkpoints = Checkpoints(
+            training.folder, engine.state, config.checkpoint.keep, training.is_chief
         )
-    return evaluation[config.best.metric]
+        self._training = training
+        self._engine = engine
+        self._callbacks = callbacks
+        self._sizer = CallSizer() if config.steps_per_call == "auto" else None
+        self._best: float | None = None
+        self._done = 0
+        self._saved = 0
+        self._sums = np.zeros(engine.functions.train_layout.size)
+        self._epoch_steps = 0
+
+    def run(self) -> int:
+        """Runs to the last step, or to where a callback stops it; returns that step."""
+        self._restore()
+        training = self._training
+        try:
+            for callback in self._callbacks:
+                callback.on_train_begin(training)
+            if self._done < training.total_steps and not training.stopped:
+                self._engine.runner.begin(self._done, self._call_size)
+            while self._done < training.total_steps and not training.stopped:
+                self._call()
+        finally:
+            for callback in self._callbacks:
+                callback.on_train_end(self._done)
+        return self._done
+
+    @property
+    def _call_size(self) -> int:
+        return self._sizer.size if self._sizer else self._training.config.steps_per_call
+
+    def _restore(self) -> None:
+        host = self.checkpoints.restore_latest()
+        self._done = self._saved = int(self._engine.state.step.numpy())
+        self._training.resumed_from = self._done
+        if host is None:
+            # What a search for the first bad step goes back to.
+            self.checkpoints.save_latest(self._host())
+            return
+        self._best = host["best"]
+        self._training.stopped = host["stopped"]
+        for name, state in host["callbacks"].items():
+            for callback in self._callbacks:
+                if _name(callback) == name:
+                    callback.restore(state)
+
+    def _host(self) -> dict[str, Any]:
+        """Returns what a checkpoint remembers besides tensors."""
+        return {
+            "best": self._best,
+            "stopped": self._training.stopped,
+            "callbacks": {_name(callback): callback.state() for callback in self._callbacks},
+        }
+
+    def _call(self) -> None:
+        """Takes the steps of one call, and does what is due after them."""
+        training, config = self._training, self._training.config
+        steps_per_epoch = training.steps_per_epoch
+        first = self._done
+        n = min(self._call_size, steps_per_epoch - first % steps_per_epoch)
+        vector, seconds = timed(lambda: self._engine.runner.train(n))
+        self._done += n
+        self._check_step()
+        values = self._engine.functions.train_layout.read(vector, n)
+        if config.callbacks.stop_on_nonfinite and not numerics.is_finite(values):
+            raise numerics.locate(training, self._engine, self.checkpoints, first, n, values)
+        self._sums += vector
+        self._epoch_steps += n
+        for callback in self._callbacks:
+            callback.on_call_end(self._done, values)
+
+        stop, leave, seconds = self._engine.runner.agree(
+            float(training.stopped is not None), float(stopping.stop_requested()), seconds
+        )
+        if stop and not training.stopped:
+            training.stop("another worker asked for it")
+        ends_epoch = self._done % steps_per_epoch == 0
+        if ends_epoch or training.stopped:
+            self._end_epoch()
+        every = config.checkpoint.every_steps
+        if ends_epoch or training.stopped or leave or (every and self._done - self._saved >= every):
+            self.checkpoints.save_latest(self._host())
+            self._saved = self._done
+        if leave and self._done < training.total_steps and not training.stopped:
+            raise stopping.Interrupted(self._done)
+        if self._sizer and self._sizer.measured(n, seconds):
+            self._engine.runner.begin(self._done, self._call_size)
+
+    def _check_step(self) -> None:
+        found = int(self._engine.state.step.numpy())
+        if found != self._done:
+            raise RuntimeError(f"the step counter is at {found} and should be at {self._done}")
+
+    def _end_epoch(self) -> None:
+        """Evaluates, keeps the weights if they are the best, and tells the callbacks."""
+        training, functions = self._training, self._engine.functions
+        average = self._engine.state.average
+        if average is not None:
+            average.swap()
+        evaluation = functions.evaluation_layout.read(self._engine.runner.evaluate())
+        self._keep_if_best(evaluation[training.config.best.metric])
+        if average is not None:
+            average.swap()
+        means = functions.train_layout.read(self._sums, self._epoch_steps)
+        epoch = -(-self._done // training.steps_per_epoch)
+        for callback in self._callbacks:
+            callback.on_epoch_end(epoch, self._done, means, evaluation)
+        self._sums = np.zeros_like(self._sums)
+        self._epoch_steps = 0
+
+    def _keep_if_best(self, value: float) -> None:
+        best = self._training.config.best
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the eval metric {best.metric} is {value} at step {self._done}: its inputs, or "
+                "the weights, are not finite"
+            )
+        sign = 1.0 if best.mode == "min" else -1.0
+        if self._best is None or sign * value < sign * self._best:
+            self.checkpoints.save_best()
+            self._best = value
 
 
-def _distribute(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Hands consecutive elements to the replicas; the default strategy takes them as they are."""
-    if strategy.num_replicas_in_sync == 1:
-        return dataset
-    return strategy.distribute_datasets_from_function(lambda _context: dataset)
+def _name(callback: Callback) -> str:
+    return f"{type(callback).__module__}.{type(callback).__qualname__}"
 
 
-def _floats(sums: Mapping[str, tf.Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in sums.items()}
+__all__ = ["LOSS", "TrainResult", "train"]

@@ -1,57 +1,80 @@
-"""Learning-rate schedules, driven by the loop's own step count.
+"""Learning-rate schedules: the factor of a step, as a function of the loop's own step count.
 
-Keras optimizers count the updates they apply; a skipped update would make a schedule that
-follows them fall behind the loop. These read the loop's step variable instead.
+An optimizer's own count falls behind when an update is skipped; these follow the loop.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
-import tf_keras as keras
+
+from trainer_module.config import ScheduleConfig
+
+Schedule = Callable[[tf.Tensor], tf.Tensor]
+"""(steps about to be taken, int64 of any shape) -> factors of the learning rate, float32."""
 
 
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warmup up to `peak`, then half a cosine down to `peak * final_fraction`.
+def make_schedule(config: ScheduleConfig, steps_per_epoch: int, total_steps: int) -> Schedule:
+    """Returns the schedule of a training: linear warmup up to 1, then the kind that is asked for.
 
-    The cosine is that of Loshchilov and Hutter, SGDR (arXiv:1608.03983), eq. 5, one period.
-
-    Args:
-        step: the loop's step variable, int64 scalar.
-        peak: learning rate at the end of warmup.
-        warmup_steps: steps of linear warmup; 0 for none.
-        total_steps: steps of the whole training.
-        final_fraction: rate that the cosine ends at, as a fraction of `peak`.
+    Warmup leaves at least one step to the kind that follows.
     """
+    warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
+    after = {
+        "constant": lambda: tf.ones_like,
+        "piecewise": lambda: _piecewise(config, steps_per_epoch),
+        "exponential": lambda: _exponential(config, steps_per_epoch, warmup_steps),
+        "cosine": lambda: _cosine(config.final_fraction, warmup_steps, total_steps),
+    }[config.kind]()
 
-    def __init__(
-        self,
-        step: tf.Variable,
-        peak: float,
-        warmup_steps: int,
-        total_steps: int,
-        final_fraction: float,
-    ) -> None:
-        self._step = step
-        self._peak = peak
-        self._warmup_steps = warmup_steps
-        self._decay_steps = max(1, total_steps - warmup_steps)
-        self._final_fraction = final_fraction
+    def factor(steps: tf.Tensor) -> tf.Tensor:
+        steps = tf.cast(steps, tf.float32)
+        if warmup_steps == 0:
+            return after(steps)
+        warmup = (steps + 1.0) / float(warmup_steps)
+        return tf.where(steps < warmup_steps, warmup, after(steps))
 
-    def __call__(self, _optimizer_iterations: tf.Tensor) -> tf.Tensor:
-        """Returns the rate of the step about to be taken, float32 scalar."""
-        step = tf.cast(self._step, tf.float32)
-        warmup = (step + 1.0) / float(max(1, self._warmup_steps))
-        progress = tf.clip_by_value((step - self._warmup_steps) / self._decay_steps, 0.0, 1.0)
+    return factor
+
+
+def _cosine(final_fraction: float, warmup_steps: int, total_steps: int) -> Schedule:
+    """Half a cosine from 1 down to `final_fraction` at the last step.
+
+    Loshchilov and Hutter, SGDR (arXiv:1608.03983), eq. 5, one period.
+    """
+    decay_steps = float(max(1, total_steps - warmup_steps))
+
+    def factor(steps: tf.Tensor) -> tf.Tensor:
+        progress = tf.clip_by_value((steps - warmup_steps) / decay_steps, 0.0, 1.0)
         cosine = 0.5 * (1.0 + tf.cos(math.pi * progress))
-        decayed = self._final_fraction + (1.0 - self._final_fraction) * cosine
-        return self._peak * tf.where(step < self._warmup_steps, warmup, decayed)
+        return final_fraction + (1.0 - final_fraction) * cosine
 
-    def get_config(self) -> dict[str, float]:
-        return {
-            "peak": self._peak,
-            "warmup_steps": self._warmup_steps,
-            "decay_steps": self._decay_steps,
-            "final_fraction": self._final_fraction,
-        }
+    return factor
+
+
+def _exponential(config: ScheduleConfig, steps_per_epoch: int, warmup_steps: int) -> Schedule:
+    """decay_rate to the power of the epochs since warmup over decay_epochs."""
+    period = config.decay_epochs * steps_per_epoch
+
+    def factor(steps: tf.Tensor) -> tf.Tensor:
+        periods = (steps - warmup_steps) / period
+        if config.staircase:
+            periods = tf.floor(periods)
+        return tf.pow(config.decay_rate, tf.maximum(periods, 0.0))
+
+    return factor
+
+
+def _piecewise(config: ScheduleConfig, steps_per_epoch: int) -> Schedule:
+    """1 up to the first boundary, then the factor of the last boundary passed; epochs from 0."""
+    boundaries = [round(epoch * steps_per_epoch) for epoch in config.boundaries]
+
+    def factor(steps: tf.Tensor) -> tf.Tensor:
+        value = tf.ones_like(steps)
+        for boundary, later in zip(boundaries, config.factors, strict=True):
+            value = tf.where(steps >= boundary, later, value)
+        return value
+
+    return factor

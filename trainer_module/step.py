@@ -1,21 +1,29 @@
-"""The two tf.functions of the loop: N training steps in one call, and one pass over eval data."""
+"""The two tf.functions of the loop: N training steps in one call, and some batches of evaluation.
+
+A step computes the gradient of its loss in each replica, sums it over all, and lets every replica
+update its own copy of the variables with the same numbers. What is reported travels in one vector.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
-import tf_keras as keras
 
+from trainer_module.config import TrainConfig
 from trainer_module.data import WEIGHT
-from trainer_module.tasks.base import Task
+from trainer_module.gradients import GradientTransform, clip
+from trainer_module.objective import Layout, Objective
+from trainer_module.optimizers import variable_name
+from trainer_module.schedules import Schedule
+from trainer_module.state import Player, TrainState
+from trainer_module.tasks.base import Tensors, float32
 
-Sums = dict[str, tf.Tensor]
-
-LOSS = "loss"
 LEARNING_RATE = "learning_rate"
 GRADIENT_NORM = "gradient_norm"
+LOSS_SCALE = "loss_scale"
+SKIPPED = "skipped_steps"
 
 
 @dataclass(frozen=True)
@@ -23,132 +31,238 @@ class StepFunctions:
     """What the loop calls.
 
     Attributes:
-        train: (iterator, n) -> sums over n steps of each step's means. n is an int32 scalar tensor,
-            so that one trace serves every n. The loss includes the model's regularizers, which the
-            evaluation's does not.
-        evaluate: (iterator, n) -> sums over all rows of n batches, and under `WEIGHT` their count.
+        train: (iterator, n) -> the sum of n steps' vectors. n is an int32 scalar tensor of at most
+            the batches that an element holds: one trace serves every n.
+        evaluate: (iterator, n) -> the sum of the vectors of n batches.
+        train_layout, evaluation_layout: of the vectors.
     """
 
-    train: Callable[[Iterator, tf.Tensor], Sums]
-    evaluate: Callable[[Iterator, tf.Tensor], Sums]
+    train: Callable[[Iterator, tf.Tensor], tf.Tensor]
+    evaluate: Callable[[Iterator, tf.Tensor], tf.Tensor]
+    train_layout: Layout
+    evaluation_layout: Layout
+
+
+class ReplicaStep:
+    """One training step as a replica takes it.
+
+    Args:
+        replicas: over all workers; each computes an equal part of the batch.
+    """
+
+    def __init__(
+        self,
+        state: TrainState,
+        objective: Objective,
+        config: TrainConfig,
+        transforms: Sequence[GradientTransform],
+        replicas: int,
+    ) -> None:
+        self._state = state
+        self._objective = objective
+        self._config = config
+        self._transforms = transforms
+        self._replicas = replicas
+        self._compute = {
+            player.phase.name: tf.function(self._gradients_of(player), jit_compile=True)
+            if config.xla
+            else self._gradients_of(player)
+            for player in state.players
+        }
+
+    def layout(self) -> Layout:
+        """Returns the layout of the vector that a step returns."""
+        losses = [name for player in self._state.players for name in player.phase.losses]
+        extras = []
+        for player in self._state.players:
+            suffix = "" if len(self._state.players) == 1 else f"/{player.phase.name}"
+            extras += [GRADIENT_NORM + suffix, LEARNING_RATE + suffix]
+        if self._state.scale is not None:
+            extras += [LOSS_SCALE, SKIPPED]
+        if self._config.debug.layer_report:
+            extras += [
+                f"{kind}/{variable_name(variable)}"
+                for player in self._state.players
+                for variable in player.optimizer.targets
+                for kind in ("gradient", "weight", "update")
+            ]
+        return Layout(losses, self._objective.measured, extras)
+
+    def __call__(self, features: Tensors, factor: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """Takes the step.
+
+        Args:
+            features: this replica's part of the batch, [b, ...] each.
+            factor: of the learning rate, float32 scalar.
+            step: index of the step, int64 scalar.
+
+        Returns:
+            The step's vector, the same in every replica.
+        """
+        loss = tf.constant(0.0)
+        sums, measured, extras, report = [], tf.zeros([0]), [], []
+        for player in self._state.players:
+            for _ in range(player.phase.repeats):
+                gradients, vector = self._summed(player, features)
+                norm, rate, norms = self._apply(player, gradients, factor, step)
+            count = len(player.phase.losses)
+            loss += vector[0]
+            sums.append(vector[1 : 1 + count])
+            if player is self._state.players[0]:
+                measured = vector[1 + count :]
+            extras += [norm, rate]
+            report += norms
+        if self._state.average is not None:
+            self._state.average.update(step)
+        if self._state.scale is not None:
+            finite = tf.math.is_finite(norm)
+            extras = [tf.where(tf.math.is_finite(value), value, 0.0) for value in extras]
+            extras += [self._state.scale.read(), 1.0 - tf.cast(finite, tf.float32)]
+            self._state.scale.update(finite)
+        rows = tf.constant(float(self._config.batch_size))
+        return tf.concat(
+            [loss[tf.newaxis], *sums, measured, tf.stack([rows, *extras, *report])], axis=0
+        )
+
+    def _gradients_of(self, player: Player) -> Callable[[Tensors, tf.Tensor], list[tf.Tensor]]:
+        """Returns forward and backward: (features, loss scale) -> gradients, then the vector."""
+        phase, targets = player.phase, player.optimizer.targets
+        parts = self._replicas * self._config.accumulate
+
+        @tf.autograph.experimental.do_not_convert
+        def compute(features: Tensors, scale: tf.Tensor) -> list[tf.Tensor]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(targets)
+                forward = phase.forward(features)
+                loss, sums, measured = self._objective.minimize(
+                    phase, forward, features, self._config.batch_size, parts
+                )
+                scaled = loss * scale if self._state.scale is not None else loss
+            gradients = tape.gradient(scaled, targets)
+            _check_connected(targets, gradients)
+            vector = tf.concat([loss[tf.newaxis], sums, measured], axis=0)
+            return [*(tf.convert_to_tensor(gradient) for gradient in gradients), vector]
+
+        return compute
+
+    def _summed(self, player: Player, features: Tensors) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Returns the gradients and the vector of the global batch."""
+        scale = tf.constant(1.0) if self._state.scale is None else self._state.scale.read()
+        compute = self._compute[player.phase.name]
+        if self._config.accumulate == 1:
+            values = compute(features, scale)
+        else:
+            values = _accumulate(compute, features, scale, self._config.accumulate)
+        if self._replicas > 1:
+            context = tf.distribute.get_replica_context()
+            values = context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+        *gradients, vector = values
+        if self._state.scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
+        return gradients, vector
+
+    def _apply(
+        self, player: Player, gradients: list[tf.Tensor], factor: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Updates the player's variables; returns the gradient's norm, the rate and the report."""
+        targets = player.optimizer.targets
+        norm = tf.linalg.global_norm(gradients)
+        shaped = gradients
+        for transform in self._transforms:
+            shaped = transform(shaped, targets, step)
+        bound = norm if not self._transforms else tf.linalg.global_norm(shaped)
+        shaped = clip(shaped, self._config.clip, bound)
+        rate = player.learning_rate * factor
+        if self._state.last_gradients:
+            index = self._state.players.index(player)
+            for kept, gradient in zip(self._state.last_gradients[index], shaped, strict=True):
+                tf.raw_ops.AssignVariableOp(resource=kept.handle, value=gradient)
+        before = [v.read_value() for v in targets] if self._config.debug.layer_report else []
+        if self._state.scale is None:
+            player.optimizer.apply(shaped, rate)
+        else:
+            tf.cond(
+                tf.math.is_finite(norm),
+                lambda: _then_zero(player.optimizer.apply, shaped, rate),
+                lambda: 0,
+            )
+        report = []
+        for variable, old, gradient in zip(targets, before, gradients, strict=bool(before)):
+            update = variable.read_value() - old
+            report += [tf.norm(gradient), tf.norm(old), tf.norm(update)]
+        return norm, rate, report
 
 
 def build_step_functions(
-    task: Task,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    step: tf.Variable,
+    step: ReplicaStep,
+    state: TrainState,
+    objective: Objective,
+    schedule: Schedule,
     strategy: tf.distribute.Strategy,
-    global_batch_size: int,
-    clip_global_norm: float | None,
 ) -> StepFunctions:
-    """Builds the functions for a model whose variables live under `strategy`.
-
-    Args:
-        step: the loop's step variable, int64 scalar; advanced once a step.
-        global_batch_size: rows of a step over all replicas; losses are divided by it.
-        clip_global_norm: largest global norm of the summed gradient; None for no clipping.
-    """
-    variables = model.trainable_variables
-    head_weights = {head.name: head.weight for head in task.heads}
+    """Builds the functions of a state whose variables live under `strategy`."""
+    layout, evaluation_layout = step.layout(), objective.evaluation_layout()
 
     # AutoGraph would convert Keras itself on the first trace, which takes 20 times as long.
     @tf.autograph.experimental.do_not_convert
-    def replica_train_step(features: Mapping[str, tf.Tensor]) -> Sums:
-        with tf.GradientTape() as tape:
-            outputs = model(features, training=True)
-            head_sums = _reduce_rows(task.losses(outputs, features))
-            loss = _weighted(head_sums, head_weights) / global_batch_size
-            # Layers' regularizers and add_loss terms belong to the model, not to a row.
-            if model.losses:
-                loss += tf.add_n(model.losses) / strategy.num_replicas_in_sync
-        gradients = tape.gradient(loss, variables)
-        _check_connected(variables, gradients)
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        norm = tf.linalg.global_norm(gradients)
-        if clip_global_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, clip_global_norm, use_norm=norm)
-        # The gradients are summed over replicas by now: Keras must not sum them again.
-        optimizer.apply_gradients(
-            zip(gradients, variables, strict=True), skip_gradients_aggregation=True
-        )
-        means = {
-            f"{LOSS}/{name}": value / global_batch_size for name, value in head_sums.items()
-        } | {
-            name: value / global_batch_size
-            for name, value in _reduce_rows(task.metrics(outputs, features)).items()
-        }
-        replicas = strategy.num_replicas_in_sync
-        return means | {
-            LOSS: loss,
-            GRADIENT_NORM: norm / replicas,
-            LEARNING_RATE: optimizer.learning_rate / replicas,
-        }
+    def one_step(batches: Tensors, index: tf.Tensor, factors: tf.Tensor, first: tf.Tensor):
+        features = {name: values[index] for name, values in batches.items()}
+        return step(features, factors[index], first + tf.cast(index, tf.int64))
 
     @tf.autograph.experimental.do_not_convert
-    def replica_eval_step(features: Mapping[str, tf.Tensor]) -> Sums:
+    def one_evaluation(features: Tensors) -> tf.Tensor:
         weight = features[WEIGHT]
-        outputs = model(features, training=False)
-        head_sums = _reduce_rows(task.losses(outputs, features), weight)
-        metric_sums = _reduce_rows(task.metrics(outputs, features), weight)
-        return {
-            LOSS: _weighted(head_sums, head_weights),
-            **{f"{LOSS}/{name}": value for name, value in head_sums.items()},
-            **metric_sums,
-            WEIGHT: tf.reduce_sum(weight),
-        }
-
-    def all_replicas(
-        replica_step: Callable[[Mapping[str, tf.Tensor]], Sums], features: object
-    ) -> Sums:
-        per_replica = strategy.run(replica_step, args=(features,))
-        return {
-            name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
-            for name, value in per_replica.items()
-        }
-
-    names = [
-        LOSS,
-        *(f"{LOSS}/{head.name}" for head in task.heads),
-        *(f"{head.name}/{metric}" for head in task.heads for metric in head.metrics),
-    ]
+        rest = {name: value for name, value in features.items() if name != WEIGHT}
+        return objective.evaluate(float32(state.model(rest, training=False)), rest, weight)
 
     @tf.function
-    def train(iterator: Iterator, n: tf.Tensor) -> Sums:
-        sums = {name: tf.constant(0.0) for name in [*names, GRADIENT_NORM, LEARNING_RATE]}
-        for _ in tf.range(n):
-            values = all_replicas(replica_train_step, next(iterator))
-            sums = {name: sums[name] + values[name] for name in sums}
-            step.assign_add(1)
-        return sums
+    def train(iterator: Iterator, n: tf.Tensor) -> tf.Tensor:
+        batches = next(iterator)
+        first = state.step.read_value()
+        # The factors of a call are computed together, once, rather than one in each step.
+        factors = schedule(first + tf.range(tf.cast(n, tf.int64))) * state.plateau.read_value()
+        total = tf.zeros([layout.size])
+        for index in tf.range(n):
+            vectors = strategy.run(one_step, args=(batches, index, factors, first))
+            total += strategy.experimental_local_results(vectors)[0]
+        state.step.assign_add(tf.cast(n, tf.int64))
+        return total
 
     @tf.function
-    def evaluate(iterator: Iterator, n: tf.Tensor) -> Sums:
-        sums = {name: tf.constant(0.0) for name in [*names, WEIGHT]}
+    def evaluate(iterator: Iterator, n: tf.Tensor) -> tf.Tensor:
+        total = tf.zeros([evaluation_layout.size])
         for _ in tf.range(n):
-            values = all_replicas(replica_eval_step, next(iterator))
-            sums = {name: sums[name] + values[name] for name in sums}
-        return sums
+            vectors = strategy.run(one_evaluation, args=(next(iterator),))
+            total += strategy.reduce(tf.distribute.ReduceOp.SUM, vectors, axis=None)
+        return total
 
-    return StepFunctions(train=train, evaluate=evaluate)
+    return StepFunctions(train, evaluate, layout, evaluation_layout)
 
 
-def _reduce_rows(
-    values: Mapping[str, tf.Tensor], weight: tf.Tensor | None = None
-) -> dict[str, tf.Tensor]:
-    """Sums per-example values [b] into scalars, rows weighted by `weight` [b] where given.
-
-    Raises:
-        ValueError: if a value is not [b]; broadcast, it would train on nonsense in silence.
-    """
-    for name, value in values.items():
-        if value.shape.rank != 1:
-            raise ValueError(f"task loss or metric {name!r}: found {value.shape}; expected [b]")
-    return {
-        name: tf.reduce_sum(value if weight is None else value * weight)
-        for name, value in values.items()
+def _accumulate(
+    compute: Callable[[Tensors, tf.Tensor], list[tf.Tensor]],
+    features: Tensors,
+    scale: tf.Tensor,
+    parts: int,
+) -> list[tf.Tensor]:
+    """Sums `compute` over equal parts of the features, one after the other."""
+    split = {
+        name: tf.reshape(value, [parts, -1, *value.shape[1:]]) for name, value in features.items()
     }
+
+    def part(index: tf.Tensor) -> Tensors:
+        return {name: value[index] for name, value in split.items()}
+
+    # A loop rather than parts side by side: the memory of one part at a time is the point.
+    return tf.while_loop(
+        lambda index, *_: index < parts,
+        lambda index, *sums: (
+            index + 1,
+            *(a + b for a, b in zip(sums, compute(part(index), scale), strict=True)),
+        ),
+        (tf.constant(1), *compute(part(tf.constant(0)), scale)),
+        parallel_iterations=1,
+    )[1:]
 
 
 def _check_connected(
@@ -159,9 +273,11 @@ def _check_connected(
     if unreached:
         raise ValueError(
             f"no loss depends on the trainable variables {', '.join(unreached)}: connect them to "
-            "a head, or make their layer trainable=False"
+            "a head, make their layer trainable=False, or freeze them in a parameter group"
         )
 
 
-def _weighted(head_sums: Mapping[str, tf.Tensor], weights: Mapping[str, float]) -> tf.Tensor:
-    return tf.add_n([weights[name] * value for name, value in head_sums.items()])
+def _then_zero(function: Callable[..., None], *arguments: object) -> int:
+    """Calls a function for its effect, in a branch of a condition that has to return something."""
+    function(*arguments)
+    return 0

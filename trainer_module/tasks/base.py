@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras as keras
 
+from trainer_module.config import OptimizerConfig
+from trainer_module.metrics import Metric, PerExample
+
 Tensors = Mapping[str, tf.Tensor]
-PerExample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""(labels [b, ...], predictions [b, ...]) -> [b], float32."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Head:
         label: transformed feature that holds the truth.
         loss: per-example loss.
         weight: of this loss in the total.
-        metrics: per-example values whose means are reported, by name.
+        metrics: what is reported, by name: a `Metric`, or a function whose mean it is.
         served: the serving output, by name, that evaluation compares with the label.
     """
 
@@ -33,7 +34,45 @@ class Head:
     loss: PerExample
     served: str
     weight: float = 1.0
-    metrics: Mapping[str, PerExample] = field(default_factory=dict)
+    metrics: Mapping[str, PerExample | Metric] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What one forward pass gave.
+
+    Attributes:
+        losses: per-example losses by name, [b] float32, not weighted yet.
+        outputs: of the model, for the metrics; None where a pass is not measured.
+        penalties: scalars that belong to the model rather than to a row.
+    """
+
+    losses: Mapping[str, tf.Tensor]
+    outputs: Tensors | None = None
+    penalties: Sequence[tf.Tensor] = ()
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimizer's part of a training step.
+
+    Most tasks have one phase. An adversarial task has one for each player, which take turns.
+
+    Attributes:
+        name: what the logs call it.
+        variables: what it updates.
+        losses: names of the losses of `forward`, and their weights in the total.
+        forward: features of a replica's batch -> its losses; called under the phase's tape.
+        repeats: how often in a step, on the same batch; random numbers are drawn anew.
+        optimizer: of its own; None for the configuration's.
+    """
+
+    name: str
+    variables: Sequence[tf.Variable]
+    losses: Mapping[str, float]
+    forward: Callable[[Tensors], Forward]
+    repeats: int = 1
+    optimizer: OptimizerConfig | None = None
 
 
 class Task(abc.ABC):
@@ -70,10 +109,20 @@ class Task(abc.ABC):
         """Returns each head's unweighted per-example loss, [b], float32."""
         return {h.name: h.loss(features[h.label], outputs[h.name]) for h in self.heads}
 
-    def metrics(self, outputs: Tensors, features: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the per-example value of each metric as `head/metric`, [b], float32."""
-        return {
-            f"{head.name}/{name}": metric(features[head.label], outputs[head.name])
-            for head in self.heads
-            for name, metric in head.metrics.items()
-        }
+    def phases(self, model: keras.Model) -> Sequence[Phase]:
+        """Returns what a training step consists of: one phase, all heads, unless overridden."""
+
+        def forward(features: Tensors) -> Forward:
+            outputs = float32(model(features, training=True))
+            return Forward(self.losses(outputs, features), outputs, model.losses)
+
+        weights = {head.name: head.weight for head in self.heads}
+        return [Phase("main", model.trainable_variables, weights, forward)]
+
+
+def float32(outputs: Tensors) -> dict[str, tf.Tensor]:
+    """Returns a model's outputs with 16-bit floats widened: losses and metrics are not for them."""
+    return {
+        name: tf.cast(value, tf.float32) if value.dtype in (tf.float16, tf.bfloat16) else value
+        for name, value in outputs.items()
+    }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+NAMES = ("softmax_cross_entropy", "sigmoid_cross_entropy", "squared_error", "absolute_error")
+"""What a configuration may call by name."""
+
 
 def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """labels [b] int, logits [b, classes]; in nats."""

@@ -1,0 +1,34 @@
+"""The numbers of each epoch, in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from trainer_module.callbacks.base import Callback, Training, Values
+
+
+class History(Callback):
+    """Keeps one JSON line an epoch in a file; a resumed training rewrites from where it resumes."""
+
+    chief_only = True
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.epochs: list[dict[str, object]] = []
+
+    def on_train_begin(self, training: Training) -> None:
+        step = training.resumed_from
+        if os.path.exists(self._path):
+            lines = Path(self._path).read_text(encoding="utf-8").splitlines()
+            epochs = [json.loads(line) for line in lines]
+            self.epochs = [epoch for epoch in epochs if epoch["step"] <= step]
+
+    def on_epoch_end(self, epoch: int, step: int, train: Values, evaluation: Values) -> None:
+        self.epochs.append(
+            {"epoch": epoch, "step": step, "train": dict(train), "eval": dict(evaluation)}
+        )
+        partial = Path(self._path + ".partial")
+        partial.write_text("".join(json.dumps(line) + "\n" for line in self.epochs), "utf-8")
+        os.replace(partial, self._path)
