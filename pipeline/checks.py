@@ -49,7 +49,6 @@ def check_task(config: RunConfig, source: Source) -> Task:
         ConfigError: if the task does not import or does not take its options, a metric names a
             head that it lacks, or a split has too few rows.
     """
-    from trainer_module.strategy import replica_count
     from trainer_module.tasks import make_task
 
     try:
@@ -68,20 +67,36 @@ def check_task(config: RunConfig, source: Source) -> Task:
             if metric.head not in heads
         ),
     ]
-    try:
-        replica_count(config.train)
-    except ValueError as error:
-        problems.append(source.problem("train.replicas", str(error), "fewer, or another batch"))
-    names = {"loss", *(f"loss/{head}" for head in heads)}
-    names |= {f"{head.name}/{metric}" for head in heads.values() for metric in head.metrics}
-    if config.train.best.metric not in names:
-        allowed = ", ".join(sorted(names))
-        problems.append(
-            source.problem("train.best.metric", repr(config.train.best.metric), allowed)
-        )
+    problems += _training_problems(config, source, task)
     if problems:
         raise ConfigError(*problems)
     return task
+
+
+def _training_problems(config: RunConfig, source: Source, task: Task) -> list[Problem]:
+    """Checks what the training will look up by name, and that there are devices for it."""
+    from trainer_module.gradients import load_transforms
+    from trainer_module.objective import check_names
+    from trainer_module.strategy import replica_count
+
+    problems = []
+    for check in (
+        lambda: check_names(config.train, task.heads),
+        lambda: load_transforms(config.train.gradient_transforms),
+        lambda: replica_count(config.train),
+    ):
+        try:
+            check()
+        except ValueError as error:
+            problems.append(_as_problem(source, error))
+    return problems
+
+
+def _as_problem(source: Source, error: ValueError) -> Problem:
+    """Returns the problem that a text such as `key: found X; allowed: Y` tells."""
+    key, _, rest = str(error).partition(": found ")
+    found, _, allowed = rest.partition("; allowed: ")
+    return source.problem(key, found, allowed)
 
 
 def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:

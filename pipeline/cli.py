@@ -17,7 +17,7 @@ app = typer.Typer(
     name="tapeline",
     help="Takes raw data through training with your own loop to a model that TF Serving serves.",
     epilog="Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "
-    "4 not blessed, 130 interrupted.",
+    "4 not blessed, 130 interrupted, 143 stopped by SIGTERM with the training saved.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -34,6 +34,7 @@ class Display(logging.Handler, abc.ABC):
         self.nodes: list[Node] = []
         self.failure: dict[str, str] | None = None
         self.interrupted = False
+        self.stopped = False
 
     def __enter__(self) -> Display:
         logging.getLogger(LOGGER_NAME).addHandler(self)
@@ -53,6 +54,7 @@ class Display(logging.Handler, abc.ABC):
             self.nodes.append(Node(event["node"], FAILED, round(event["seconds"], 2)))
             self.failure = {"node": event["node"], "cause": event["cause"]}
             self.interrupted = event.get("interrupted", False)
+            self.stopped = event.get("stopped", False)
         try:
             self.show(event)
         except Exception:

@@ -9,11 +9,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module.config import NamedConfig, TrainConfig
+from trainer_module.config import TrainConfig
 from trainer_module.data import Augment, Split
 from trainer_module.data.arrays import Arrays
-from trainer_module.gradients import GradientTransform
-from trainer_module.objective import Objective, load_object
+from trainer_module.gradients import load_transforms
+from trainer_module.objective import Objective
 from trainer_module.runner import Runner, SynchronousRunner
 from trainer_module.schedules import make_schedule
 from trainer_module.state import TrainState, build_state, seed_keras
@@ -89,22 +89,3 @@ def check_model(task: Task, model: keras.Model, rows: Arrays) -> dict[str, tf.Te
     if missing:
         raise ValueError(f"serving_outputs: found {sorted(served)}; {missing} of the heads missing")
     return float32(outputs)
-
-
-def load_transforms(sections: list[NamedConfig]) -> list[GradientTransform]:
-    """Makes the gradient transforms of a configuration.
-
-    Raises:
-        ValueError: if a path leads to nothing, or its class does not take the options.
-    """
-    made = []
-    for index, section in enumerate(sections):
-        key = f"train.gradient_transforms.{index}"
-        try:
-            made.append(load_object(f"{key}.name", section.name)(**section.options))
-        except TypeError as error:
-            raise ValueError(
-                f"{key}.options: found {section.options}; allowed: arguments of "
-                f"{section.name} ({error})"
-            ) from error
-    return made

@@ -13,7 +13,8 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from trainer_module.config import ClipConfig
+from trainer_module.config import ClipConfig, NamedConfig
+from trainer_module.dotted_path import make_object
 
 Gradients = list[tf.Tensor]
 
@@ -101,3 +102,15 @@ def clip(gradients: Gradients, config: ClipConfig | None, global_norm: tf.Tensor
     # A gradient that is not finite stays so, to be seen: 0 * inf and 0 * nan are nan.
     factor = config.at / tf.maximum(global_norm, config.at)
     return [gradient * factor for gradient in gradients]
+
+
+def load_transforms(sections: Sequence[NamedConfig]) -> list[GradientTransform]:
+    """Makes the gradient transforms of a configuration.
+
+    Raises:
+        ValueError: if a path leads to nothing, or its class does not take the options.
+    """
+    return [
+        make_object(f"train.gradient_transforms.{index}", section)
+        for index, section in enumerate(sections)
+    ]

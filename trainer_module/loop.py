@@ -17,7 +17,6 @@ from trainer_module.checkpoint import Checkpoints
 from trainer_module.config import TrainConfig
 from trainer_module.data import Augment, Split
 from trainer_module.engine import Engine, build_engine
-from trainer_module.objective import LOSS
 from trainer_module.runner import CallSizer, timed
 from trainer_module.strategy import make_strategy, read_place
 from trainer_module.tasks.base import Task
@@ -139,7 +138,9 @@ class _Loop:
                 self._engine.runner.begin(self._done, self._call_size)
             while self._done < training.total_steps and not training.stopped:
                 self._call()
+                stopping.listen()
         finally:
+            stopping.forget()
             for callback in self._callbacks:
                 callback.on_train_end(self._done)
         return self._done
@@ -242,6 +243,3 @@ class _Loop:
 
 def _name(callback: Callback) -> str:
     return f"{type(callback).__module__}.{type(callback).__qualname__}"
-
-
-__all__ = ["LOSS", "TrainResult", "train"]

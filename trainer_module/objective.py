@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from trainer_module import metrics
 from trainer_module.config import RegularizationConfig, TrainConfig
+from trainer_module.dotted_path import load_object
 from trainer_module.metrics import Metric, PerExample, as_metric
 from trainer_module.tasks import losses as named_losses
 from trainer_module.tasks.base import Forward, Head, Phase, Task, Tensors
@@ -86,11 +85,7 @@ class Objective:
         self._example_weight = config.example_weight
         self._class_weights = config.class_weights
         self._regularization = config.regularization
-        for key in ("losses", "metrics", "class_weights"):
-            for name in getattr(config, key):
-                if name not in self._heads:
-                    allowed = ", ".join(sorted(self._heads))
-                    raise ValueError(f"train.{key}: found {name!r}; allowed: heads, {allowed}")
+        check_names(config, task.heads)
         if config.example_weight is not None and config.example_weight not in features:
             raise ValueError(
                 f"train.example_weight: found {config.example_weight!r}; "
@@ -202,6 +197,37 @@ class Objective:
         ]
 
 
+def check_names(config: TrainConfig, heads: Sequence[Head]) -> None:
+    """Checks the heads, losses and metrics that a configuration names.
+
+    Raises:
+        ValueError: naming the key, what was found and what is allowed.
+    """
+    by_name = {head.name: head for head in heads}
+    for key in ("losses", "metrics", "class_weights"):
+        for name in getattr(config, key):
+            if name not in by_name:
+                raise ValueError(
+                    f"train.{key}: found {name!r}; allowed: {', '.join(sorted(by_name))}"
+                )
+    for head, name in config.losses.items():
+        find_loss(f"train.losses.{head}", name)
+    metrics_named = {f"{head}/{name}" for head, names in config.metrics.items() for name in names}
+    allowed = {LOSS, *(f"{LOSS}/{name}" for name in by_name), *metrics_named}
+    allowed |= {f"{head.name}/{metric}" for head in heads for metric in head.metrics}
+    early_stop = config.callbacks.early_stop
+    for key, section in (
+        ("best", config.best),
+        ("plateau", config.plateau),
+        ("callbacks.early_stop", early_stop),
+    ):
+        if section is not None and section.metric not in allowed:
+            raise ValueError(
+                f"train.{key}.metric: found {section.metric!r}; "
+                f"allowed: {', '.join(sorted(allowed))}"
+            )
+
+
 def find_loss(key: str, name: str) -> PerExample:
     """Returns a loss by its name in `tasks.losses`, or by dotted path.
 
@@ -214,19 +240,6 @@ def find_loss(key: str, name: str) -> PerExample:
     if "." not in name:
         raise ValueError(f"{key}: found {name!r}; allowed: {', '.join(known)}, or a dotted path")
     return load_object(key, name)
-
-
-def load_object(key: str, path: str) -> Any:
-    """Returns what a dotted path names.
-
-    Raises:
-        ValueError: naming `key`, if it cannot be imported.
-    """
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{key}: found {path!r} ({error}); allowed: a dotted path") from error
 
 
 def _penalties(section: RegularizationConfig, variable: tf.Variable) -> list[tf.Tensor]:
