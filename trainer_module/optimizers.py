@@ -8,18 +8,23 @@ together, as one vector: on a small model the number of kernels is what an updat
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from trainer_module.config import GroupConfig, OptimizerConfig
 from trainer_module.packing import Packing
-from trainer_module.update_rules import Adam, Momentum, RMSprop
+from trainer_module.update_rules import Adam, Momentum, RMSprop, UpdateRule
 
 _UNDECAYED = re.compile(r"(^|/)(bias|beta|gamma)$")
 
-_RULES = {"sgd": Momentum, "adam": Adam, "adamw": Adam, "rmsprop": RMSprop}
+_RULES: dict[str, Callable[[OptimizerConfig], UpdateRule]] = {
+    "sgd": Momentum,
+    "adam": Adam,
+    "adamw": Adam,
+    "rmsprop": RMSprop,
+}
 
 
 def variable_name(variable: tf.Variable) -> str:

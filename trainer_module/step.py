@@ -228,7 +228,9 @@ def build_step_functions(
 
     # AutoGraph would convert Keras itself on the first trace, which takes 20 times as long.
     @tf.autograph.experimental.do_not_convert
-    def one_step(batches: Tensors, index: tf.Tensor, factors: tf.Tensor, first: tf.Tensor):
+    def one_step(
+        batches: Tensors, index: tf.Tensor, factors: tf.Tensor, first: tf.Tensor
+    ) -> tf.Tensor:
         features = {name: values[index] for name, values in batches.items()}
         return step(features, factors[index], first + tf.cast(index, tf.int64))
 
