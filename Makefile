@@ -31,8 +31,8 @@ format: .venv/.dev-stamp  ## Format the code.
 bench: .venv/.run-stamp  ## Time whole runs against importing TFX.
 	$(BIN)/python -m benchmarks.whole_run
 
-bench-loop: .venv/.run-stamp build/bench-packages/.stamp  ## Time the training loop against fit, Orbit and the tutorials' loop.
-	TF_CPP_MIN_LOG_LEVEL=2 PYTHONPATH=build/bench-packages $(BIN)/python -W ignore -m benchmarks.loop
+bench-loop: .venv/.run-stamp build/bench-packages/.stamp  ## Time the training loop against others.
+	TF_CPP_MIN_LOG_LEVEL=3 PYTHONPATH=build/bench-packages $(BIN)/python -W ignore -m benchmarks.loop
 
 lock: .venv/.run-stamp  ## Resolve requirements/*.in into the locks again.
 	UV=$$(command -v uv || echo build/uv/bin/uv); cd requirements; case $$UV in build/*) UV=../$$UV;; esac; \

@@ -11,14 +11,16 @@ says more than wall time.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from benchmarks.loop import models
 from benchmarks.loop.matmul import FLOPS
 from benchmarks.loop.problems import PROBLEMS, Problem
 from benchmarks.loop.rounds import Competitor, Times, time_in_turn
-from benchmarks.report import Column, Row, Spread, format_table, write_json
+from benchmarks.report import FOLDER, Column, Row, Spread, format_table, write_json
 
 _LOOPS = (
     Column("loop", "loop"),
@@ -152,9 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each loop in each round")
     parser.add_argument("--quick", action="store_true", help="one short round: shows that it runs")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     options = parser.parse_args(arguments)
     rounds, seconds = (1, 0.1) if options.quick else (options.rounds, options.seconds)
     rows: list[Row] = []
+    # Other work on the machine shows as spread: say how much of it there was before ours.
+    print(f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} before the first round")
     for problem in PROBLEMS:
         print(f"{problem.title} ...", file=sys.stderr)
         entrants = competitors(problem)
@@ -172,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for columns, table in tables:
             print("\n" + format_table(columns, table), flush=True)
             rows += table
-    print(f"\nwritten to {write_json('bench-loop', rows)}")
+    print(f"\nwritten to {write_json('bench-loop', rows, options.folder)}")
 
 
 def _fit(steps_per_execution: int) -> str:

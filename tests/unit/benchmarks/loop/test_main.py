@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -66,3 +70,25 @@ def test_every_target_names_a_loop_that_is_timed():
     for problem in PROBLEMS:
         names = {competitor.name for competitor in competitors(problem)} | {"fit(best)"}
         assert {target.loop for target in problem.targets} <= names
+
+
+@pytest.mark.slow
+def test_quick_run_prints_and_writes_a_row_for_every_loop(repository, tmp_path):
+    subprocess.run(["sh", "requirements/bootstrap.sh", "bench"], cwd=repository, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.loop", "--quick", "--folder", str(tmp_path)],
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": f"build/bench-packages{os.pathsep}{repository}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "bench-loop.json").read_text())
+    for problem in PROBLEMS:
+        timed = [row for row in rows if (row["table"], row["problem"]) == ("loops", problem.kind)]
+        assert [row["loop"] for row in timed] == [loop.name for loop in competitors(problem)]
+        for row in timed:
+            assert row["examples_per_second"] > 0
+            assert f"\n{row['loop']} " in done.stdout
+    assert [row["problem"] for row in rows if row["table"] == "peak"] == ["conv", "conv"]
