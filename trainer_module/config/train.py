@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from trainer_module.config.section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class TaskConfig(_Section):
+class TaskConfig(Section):
     """What to learn: a short name (`digits`) or the dotted path of a `Task` class."""
 
     name: str = Field(min_length=1)
@@ -20,7 +18,7 @@ class TaskConfig(_Section):
     )
 
 
-class OptimizerConfig(_Section):
+class OptimizerConfig(Section):
     """AdamW under linear warmup and cosine decay, with gradients clipped by global norm."""
 
     learning_rate: float = Field(1e-3, gt=0, description="peak rate, reached after warmup")
@@ -32,14 +30,14 @@ class OptimizerConfig(_Section):
     clip_global_norm: float | None = Field(1.0, gt=0, description="null: no clipping")
 
 
-class BestConfig(_Section):
+class BestConfig(Section):
     """Which epoch is exported: the one whose eval metric is best."""
 
     metric: str = "loss"
     mode: Literal["min", "max"] = "min"
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """How to learn it."""
 
     epochs: int = Field(gt=0)
@@ -75,7 +73,7 @@ class TrainConfig(_Section):
         return self
 
 
-class TrainerSettings(_Section):
+class TrainerSettings(Section):
     """All that one training needs besides its data; the Trainer's `custom_config`."""
 
     task: TaskConfig
