@@ -48,7 +48,7 @@ class Share:
 def plan_calls(
     start: int, total_steps: int, steps_per_epoch: int, steps_per_call: int
 ) -> list[Call]:
-    """Returns the calls from step `start` to the last: `steps_per_call` each, or to the epoch's end."""
+    """Returns the calls from step `start` on: `steps_per_call` each, or to the epoch's end."""
     calls = []
     while start < total_steps:
         steps = min(steps_per_call, steps_per_epoch - start % steps_per_epoch)
