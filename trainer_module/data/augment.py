@@ -17,6 +17,7 @@ from trainer_module.data.split import Augment, Tensors
 
 DTYPES = (tf.float32, tf.uint8)
 
+_HEIGHT, _WIDTH = 1, 2
 _HORIZONTAL, _VERTICAL, _ROTATION, _ZOOM, _DOWN, _RIGHT, _CONTRAST = range(7)
 
 
@@ -60,18 +61,19 @@ class ImageAugment(Augment):
             images = tf.clip_by_value(tf.round(images), 0.0, 255.0)
         return tf.cast(images, stored.dtype)
 
-    def _flipped(self, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns which images are flipped horizontally and vertically, [b] bool each."""
-        flip, never = self._config.flip, tf.zeros_like(uniforms[:, 0], tf.bool)
-        return (
-            uniforms[:, _HORIZONTAL] < 0.5 if flip in ("horizontal", "both") else never,
-            uniforms[:, _VERTICAL] < 0.5 if flip in ("vertical", "both") else never,
-        )
+    def _flipped(self, uniforms: tf.Tensor) -> dict[int, tf.Tensor]:
+        """Returns which images are flipped, [b] bool, by axis of the batch."""
+        flip, flipped = self._config.flip, {}
+        if flip in ("horizontal", "both"):
+            flipped[_WIDTH] = uniforms[:, _HORIZONTAL] < 0.5
+        if flip in ("vertical", "both"):
+            flipped[_HEIGHT] = uniforms[:, _VERTICAL] < 0.5
+        return flipped
 
     def _flip(self, images: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
-        for axis, flipped in zip((2, 1), self._flipped(uniforms), strict=True):
-            chosen = flipped[:, tf.newaxis, tf.newaxis, tf.newaxis]
-            images = tf.where(chosen, tf.reverse(images, [axis]), images)
+        for axis, flipped in self._flipped(uniforms).items():
+            # Select copies whole rows; tf.where broadcasts the condition to every pixel.
+            images = tf.raw_ops.Select(condition=flipped, x=tf.reverse(images, [axis]), y=images)
         return images
 
     def _transforms(self, shape: tf.TensorShape, uniforms: tf.Tensor) -> tf.Tensor:
@@ -83,9 +85,9 @@ class ImageAugment(Augment):
         """
         config, height, width = self._config, shape[1], shape[2]
         center_x, center_y = (width - 1) / 2, (height - 1) / 2
-        horizontal, vertical = self._flipped(uniforms)
-        sign_x = tf.where(horizontal, -1.0, 1.0)
-        sign_y = tf.where(vertical, -1.0, 1.0)
+        flipped, never = self._flipped(uniforms), tf.zeros_like(uniforms[:, 0], tf.bool)
+        sign_x = tf.where(flipped.get(_WIDTH, never), -1.0, 1.0)
+        sign_y = tf.where(flipped.get(_HEIGHT, never), -1.0, 1.0)
         angle = _symmetric(uniforms[:, _ROTATION], math.radians(config.rotation))
         scale = 1.0 / (1.0 + _symmetric(uniforms[:, _ZOOM], config.zoom))
         right = _symmetric(uniforms[:, _RIGHT], config.translation * width)
@@ -136,4 +138,5 @@ def _symmetric(uniform: tf.Tensor, bound: float) -> tf.Tensor:
 def _contrast(images: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
     """Moves pixels from the mean of their channel in their image: by 1 + change, [b], of it."""
     mean = tf.reduce_mean(images, axis=[1, 2], keepdims=True)
-    return mean + (images - mean) * (1.0 + change[:, tf.newaxis, tf.newaxis, tf.newaxis])
+    factor = 1.0 + change[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    return images * factor + mean * (1.0 - factor)

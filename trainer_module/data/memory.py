@@ -42,6 +42,7 @@ class MemorySplit(Split):
         part = batch_size // share.replicas
         starts = tf.constant(np.repeat([call.start for call in calls], share.count), tf.int64)
 
+        @tf.autograph.experimental.do_not_convert
         def call_batches(element: tf.Tensor) -> Tensors:
             replica = share.first + element % share.count
             steps = tf.gather(starts, element) + tf.range(steps_per_call, dtype=tf.int64)
@@ -71,6 +72,7 @@ class MemorySplit(Split):
         part = batch_size // share.replicas
         batches = -(-self.rows // batch_size)
 
+        @tf.autograph.experimental.do_not_convert
         def batch(element: tf.Tensor) -> Tensors:
             number, replica = element // share.count, share.first + element % share.count
             index = number * batch_size + replica * part + tf.range(part, dtype=tf.int64)

@@ -68,17 +68,31 @@ def parsed_batches(
         .prefetch(1)
     )
     total = 0
-    for features, framed in naming_damage(batches.as_numpy_iterator(), files, feature_spec):
+    for features, framed in _naming_damage(batches.as_numpy_iterator(), files, feature_spec):
         total += int(framed)
         yield {name: features[name] for name in sorted(features)}
-    if total % 2**32 != sum(_stated_length(file) for file in files) % 2**32:
+    stated = sum(int.from_bytes(gzip_trailer(file)[4:], "little") for file in files)
+    if total % 2**32 != stated % 2**32:
         # Either a file was cut, or one is of several gzip members, of which the trailer counts
         # the last alone.
         for file in files:
             _check_container(file)
 
 
-def naming_damage(
+def gzip_trailer(file: str) -> bytes:
+    """Returns a gzip file's last 8 bytes: a checksum of its content, and its length modulo 2^32.
+
+    See RFC 1952, CRC32 and ISIZE.
+    """
+    size = tf.io.gfile.stat(file).length
+    if size < _SMALLEST_GZIP:
+        raise ValueError(f"{file}: found {size} bytes, which is no GZIP file: write it again")
+    with tf.io.gfile.GFile(file, "rb") as opened:
+        opened.seek(size - 8)
+        return opened.read(8)
+
+
+def _naming_damage(
     elements: Iterator[Element], files: Sequence[str], feature_spec: Mapping[str, Any]
 ) -> Iterator[Element]:
     """Yields the elements; an error of reading them becomes one that names the file.
@@ -95,19 +109,9 @@ def naming_damage(
         raise ValueError(f"the examples in {list(files)} do not read: {error.message}") from error
 
 
-def _stated_length(file: str) -> int:
-    """Returns the length that a gzip file's trailer states, modulo 2^32 (RFC 1952, ISIZE)."""
-    size = tf.io.gfile.stat(file).length
-    if size < _SMALLEST_GZIP:
-        raise ValueError(f"{file}: found {size} bytes, which is no GZIP file: write it again")
-    with tf.io.gfile.GFile(file, "rb") as opened:
-        opened.seek(size - 4)
-        return int.from_bytes(opened.read(4), "little")
-
-
 def _check_container(file: str) -> None:
     """Raises ValueError if a gzip file is not whole."""
-    _stated_length(file)
+    gzip_trailer(file)
     with tf.io.gfile.GFile(file, "rb") as opened:
         try:
             with gzip.GzipFile(fileobj=opened) as unzipped:

@@ -74,6 +74,7 @@ class StreamSplit(Split):
     ) -> tf.data.Dataset:
         part = batch_size // share.replicas
 
+        @tf.autograph.experimental.do_not_convert
         def call_batches(records: tf.Tensor, steps: tf.Tensor, replica: tf.Tensor) -> Tensors:
             rows = self._parse(records)
             if augment is not None:
@@ -83,6 +84,7 @@ class StreamSplit(Split):
                 for name, values in rows.items()
             }
 
+        @tf.autograph.experimental.do_not_convert
         def replicas(records: tf.Tensor, steps: tf.Tensor) -> tf.data.Dataset:
             own = tf.range(share.first, share.first + share.count, dtype=tf.int64)
             return tf.data.Dataset.from_tensor_slices(
@@ -96,6 +98,7 @@ class StreamSplit(Split):
         )
 
     def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:
+        @tf.autograph.experimental.do_not_convert
         def padded(records: tf.Tensor) -> tf.data.Dataset:
             missing = batch_size - tf.size(records)
             weight = tf.concat([tf.ones(tf.size(records)), tf.zeros(missing)], axis=0)
@@ -106,6 +109,7 @@ class StreamSplit(Split):
                 )
             )
 
+        @tf.autograph.experimental.do_not_convert
         def batch(records: tf.Tensor, weight: tf.Tensor) -> Tensors:
             return {**self._parse(records), WEIGHT: weight}
 
@@ -130,6 +134,7 @@ class StreamSplit(Split):
         times[np.cumsum(lengths) - 1] += steps_per_call - lengths
         first_epoch = start // steps_per_epoch
 
+        @tf.autograph.experimental.do_not_convert
         def epoch_steps(epoch: tf.Tensor) -> tf.data.Dataset:
             done = tf.where(epoch == first_epoch, start % steps_per_epoch * batch_size, 0)
             records = self._shuffled(epoch, seed).take(steps_per_epoch * batch_size)

@@ -1,6 +1,6 @@
 """What a pass over a split's files tells: how many rows there are, and a hash of them.
 
-A survey is kept beside other runs' under a name made of the files, their sizes and times, so that
+A survey is kept beside other runs' under a name made of the files, their sizes, times and checksums, so that
 one pass serves all later runs over the same files.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer_module.data.arrays import row_count, row_digests
-from trainer_module.data.records import parsed_batches
+from trainer_module.data.records import gzip_trailer, parsed_batches
 
 
 class Surveyor:
@@ -75,6 +75,8 @@ def source_key(files: Sequence[str], feature_spec: Mapping[str, Any]) -> str:
     for file in files:
         stat = tf.io.gfile.stat(file)
         digest.update(f"{file}:{stat.length}:{stat.mtime_nsec}:".encode())
+        # TensorFlow gives times in whole seconds; the checksum tells files of one second apart.
+        digest.update(gzip_trailer(file))
     return digest.hexdigest()[:24]
 
 
