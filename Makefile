@@ -3,7 +3,7 @@ CONFIG ?= configs/digits.yaml
 BIN := .venv/bin
 SOURCES := pipeline components trainer_module serving tests benchmarks setup.py
 
-.PHONY: help run test test-slow lint format bench lock clean
+.PHONY: help run test test-slow lint format bench bench-input lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | awk '{t=$$1; $$1=""; printf "%-10s%s\n", t, $$0}'
@@ -30,6 +30,9 @@ format: .venv/.dev-stamp  ## Format the code.
 
 bench: .venv/.run-stamp  ## Time whole runs against importing TFX.
 	$(BIN)/python -m benchmarks.whole_run
+
+bench-input: .venv/.run-stamp  ## Time the training's input against a bare TFRecordDataset.
+	$(BIN)/python -m benchmarks.input_pipeline
 
 lock: .venv/.run-stamp  ## Resolve requirements/*.in into the locks again.
 	UV=$$(command -v uv || echo build/uv/bin/uv); cd requirements; case $$UV in build/*) UV=../$$UV;; esac; \

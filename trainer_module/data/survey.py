@@ -1,7 +1,7 @@
 """What a pass over a split's files tells: how many rows there are, and a hash of them.
 
-A survey is kept beside other runs' under a name made of the files, their sizes, times and checksums, so that
-one pass serves all later runs over the same files.
+A survey is kept under a name made of the files, their sizes, times and checksums, so that one pass
+serves all later runs over the same files.
 """
 
 from __future__ import annotations
