@@ -15,7 +15,6 @@ from trainer_module.step import StepFunctions
 from trainer_module.strategy import Place, share_of
 from trainer_module.trace_guard import TraceGuard
 
-
 _EVALUATION_CALL = 50
 """Batches of an evaluation in one call."""
 
