@@ -63,7 +63,7 @@ class MemorySplit(Split):
                 for name, values in rows.items()
             }
 
-        # One gather is over before a second thread has begun; an augmentation is not.
+        # An augmentation costs about ten times the gather, which leaves the cores to the step.
         parallel = 1 if augment is None else tf.data.AUTOTUNE
         elements = tf.data.Dataset.range(len(calls) * share.count)
         return elements.map(call_batches, parallel, deterministic=True).prefetch(2 * share.count)
