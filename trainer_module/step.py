@@ -172,6 +172,9 @@ class ReplicaStep:
             shaped = transform(shaped, targets, step)
         bound = norm if not self._transforms else tf.linalg.global_norm(shaped)
         shaped = clip(shaped, self._config.clip, bound)
+        if self._transforms:
+            # What a transform makes bad has to be seen, too.
+            norm = tf.where(tf.math.is_finite(bound), norm, bound)
         rate = player.learning_rate * factor
         if self._state.last_gradients:
             index = self._state.players.index(player)
