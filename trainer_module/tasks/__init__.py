@@ -41,4 +41,6 @@ def load_task_class(name: str) -> type[Task]:
 
 def make_task(config: TaskConfig) -> Task:
     """Makes the task that `config` names, with its options."""
-    return load_task_class(config.name)(**config.options)
+    task = load_task_class(config.name)(**config.options)
+    task.config = config
+    return task
