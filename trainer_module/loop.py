@@ -71,8 +71,8 @@ def train(
             f"train.batch_size: found {config.batch_size}; allowed: at most the "
             f"{train_split.rows} rows of the train split"
         )
-    strategy = strategy or make_strategy(config)
     place = read_place(config)
+    strategy = strategy or make_strategy(config)
     engine = build_engine(
         task, feature_spec, train_split, eval_split, config, strategy, place, augment
     )
@@ -147,7 +147,8 @@ class _Loop:
 
     @property
     def _call_size(self) -> int:
-        return self._sizer.size if self._sizer else self._training.config.steps_per_call
+        wanted = self._sizer.size if self._sizer else self._training.config.steps_per_call
+        return min(wanted, self._training.steps_per_epoch)
 
     def _restore(self) -> None:
         host = self.checkpoints.restore_latest()
@@ -159,17 +160,18 @@ class _Loop:
             return
         self._best = host["best"]
         self._training.stopped = host["stopped"]
-        for name, state in host["callbacks"].items():
-            for callback in self._callbacks:
-                if _name(callback) == name:
-                    callback.restore(state)
+        for name, callback in _named(self._callbacks).items():
+            if name in host["callbacks"]:
+                callback.restore(host["callbacks"][name])
 
     def _host(self) -> dict[str, Any]:
         """Returns what a checkpoint remembers besides tensors."""
         return {
             "best": self._best,
             "stopped": self._training.stopped,
-            "callbacks": {_name(callback): callback.state() for callback in self._callbacks},
+            "callbacks": {
+                name: callback.state() for name, callback in _named(self._callbacks).items()
+            },
         }
 
     def _call(self) -> None:
@@ -241,5 +243,11 @@ class _Loop:
             self._best = value
 
 
-def _name(callback: Callback) -> str:
-    return f"{type(callback).__module__}.{type(callback).__qualname__}"
+def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+    """Returns callbacks by class; further ones of a class are numbered from 2."""
+    found: dict[str, Callback] = {}
+    for callback in callbacks:
+        name = f"{type(callback).__module__}.{type(callback).__qualname__}"
+        count = 1 + sum(type(other) is type(callback) for other in found.values())
+        found[name if count == 1 else f"{name} {count}"] = callback
+    return found
