@@ -8,7 +8,7 @@ together, as one vector: on a small model the number of kernels is what an updat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,7 @@ from trainer_module.update_rules import Adam, Momentum, RMSprop, UpdateRule
 
 _UNDECAYED = re.compile(r"(^|/)(bias|beta|gamma)$")
 
-_RULES: Mapping[str, Callable[[OptimizerConfig], UpdateRule]] = {
+_RULES: dict[str, Callable[[OptimizerConfig], UpdateRule]] = {
     "sgd": Momentum,
     "adam": Adam,
     "adamw": Adam,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -23,6 +24,7 @@ from trainer_module.progress import emit
 from trainer_module.state import build_model, seed_keras
 from trainer_module.strategy import configure_devices
 from trainer_module.tasks import make_task
+from trainer_module.warm_start import read_weights
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -48,7 +50,8 @@ def run_fn(fn_args: FnArgs) -> None:
     train_split = MemorySplit(read_examples(fn_args.train_files, feature_spec))
     eval_split = MemorySplit(read_examples(fn_args.eval_files, feature_spec))
 
-    folder = os.path.join(settings.checkpoint_root, _key(settings, train_split, eval_split))
+    base = fn_args.base_model if settings.train.warm_start else None
+    folder = os.path.join(settings.checkpoint_root, _key(settings, base, train_split, eval_split))
     tensorboard = os.path.join(folder, "tensorboard")
     history = History(os.path.join(folder, "history.jsonl"))
     os.makedirs(folder, exist_ok=True)
@@ -63,6 +66,7 @@ def run_fn(fn_args: FnArgs) -> None:
         settings.train,
         folder,
         [Progress(), TensorBoard(tensorboard), history],
+        initial=read_weights(base) if base else None,
     )
     emit(
         "trained",
@@ -91,10 +95,14 @@ def run_fn(fn_args: FnArgs) -> None:
     shutil.copy(os.path.join(folder, "history.jsonl"), fn_args.model_run_dir)
 
 
-def _key(settings: TrainerSettings, *splits: Split) -> str:
+def _key(settings: TrainerSettings, base_model: str | None, *splits: Split) -> str:
     """Returns the name of the checkpoint folder, readable at its start and unique at its end."""
     content = settings.model_dump_json(exclude={"checkpoint_root"})
     content += "".join(split.fingerprint() for split in splits)
+    if base_model:
+        index = os.path.join(base_model, "variables", "variables.index")
+        # The index of a checkpoint holds a checksum of each tensor.
+        content += hashlib.sha256(Path(index).read_bytes()).hexdigest()
     name = settings.task.name.rpartition(".")[2]
     return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 

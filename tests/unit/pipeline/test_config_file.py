@@ -72,7 +72,7 @@ def test_set_when_a_list_has_no_such_index_then_says_which_there_are(index, path
         ("evaluate.slices=[digit, image]", lambda c: c.evaluate.slices == ["digit", "image"]),
         ("task.options={filters: 8}", lambda config: config.task.options == {"filters": 8}),
         ("task.options.note=a=b", lambda config: config.task.options["note"] == "a=b"),
-        ("train.optimizer.clip_global_norm=2", lambda c: c.train.optimizer.clip_global_norm == 2),
+        ("train.clip.at=2", lambda c: c.train.clip.at == 2),
     ],
 )
 def test_set_when_the_value_is_yaml_then_it_is_read_as_such(override, read, path) -> None:
@@ -159,7 +159,7 @@ def test_load_when_several_keys_are_wrong_then_lists_them_all(write_config) -> N
         ("train.epochs=true", "True", "an integer"),
         ("train.seed=-1", "-1", "a number of at least 0"),
         ("train.seed=2147483648", "2147483648", "a number below 2147483648"),
-        ("train.optimizer.final_fraction=2", "2", "a number of at most 1.0"),
+        ("train.schedule.final_fraction=2", "2", "a number of at most 1.0"),
         ("train.optimizer.learning_rate=fast", "'fast'", "a number"),
         ("train=5", "5", "keys and values"),
         ("task.options=5", "5", "keys and values"),

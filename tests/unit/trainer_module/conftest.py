@@ -235,7 +235,8 @@ def build_small(train_rows: Rows, eval_rows: Rows) -> Callable[..., Engine]:
             small_config(**changes),
             tf.distribute.get_strategy(),
             Place(),
-            None,
+            augment=None,
+            initial=None,
         )
 
     return build

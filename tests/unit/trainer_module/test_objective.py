@@ -210,7 +210,8 @@ def test_metrics_when_configured_then_come_besides_the_tasks_own():
         ),
         (
             {"example_weight": "truth"},
-            "train.example_weight: found 'truth'; allowed: transformed features, label, size, trust",
+            "train.example_weight: found 'truth'; allowed: transformed features, label, size, "
+            "trust",
         ),
         (
             {"losses": {"size": "hinge"}},
