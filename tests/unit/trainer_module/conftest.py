@@ -252,6 +252,7 @@ def train_small(
         folder: Path | None = None,
         task: Task | None = None,
         rows: Rows = train_rows,
+        held_out: Rows = eval_rows,
         callbacks: Sequence[Callback] = (),
         **changes: Any,
     ) -> Trained:
@@ -261,7 +262,7 @@ def train_small(
             task or Dense(),
             {},
             MemorySplit(rows),
-            MemorySplit(eval_rows),
+            MemorySplit(held_out),
             small_config(**changes),
             str(folder),
             [record, *callbacks],
