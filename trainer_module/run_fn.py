@@ -17,7 +17,7 @@ from trainer_module import reference
 from trainer_module.callbacks import History, Progress, TensorBoard
 from trainer_module.checkpoint import load_best
 from trainer_module.config import TrainerSettings
-from trainer_module.data import MemorySplit, Split, read_examples
+from trainer_module.data import Split, make_augment, open_split
 from trainer_module.export import ServingModel
 from trainer_module.loop import train
 from trainer_module.progress import emit
@@ -47,8 +47,9 @@ def run_fn(fn_args: FnArgs) -> None:
     configure_devices(settings.train)
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     feature_spec = transform.transformed_feature_spec()
-    train_split = MemorySplit(read_examples(fn_args.train_files, feature_spec))
-    eval_split = MemorySplit(read_examples(fn_args.eval_files, feature_spec))
+    section, cache = settings.train.input, os.path.join(settings.checkpoint_root, "input")
+    train_split = open_split(fn_args.train_files, feature_spec, section, cache)
+    eval_split = open_split(fn_args.eval_files, feature_spec, section, cache)
 
     base = fn_args.base_model if settings.train.warm_start else None
     folder = os.path.join(settings.checkpoint_root, _key(settings, base, train_split, eval_split))
@@ -66,6 +67,7 @@ def run_fn(fn_args: FnArgs) -> None:
         settings.train,
         folder,
         [Progress(), TensorBoard(tensorboard), history],
+        augment=make_augment(section.augment, feature_spec),
         initial=read_weights(base) if base else None,
     )
     emit(
