@@ -193,9 +193,11 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, override:
 def _problems(error: ValidationError, source: Source) -> list[Problem]:
     problems = []
     for item in error.errors():
-        location = tuple(str(part) for part in item["loc"])
+        location = tuple(str(part) for part in item["loc"] if part != "[key]")
         key = ".".join(location) or "(file)"
         found = "nothing" if item["type"] == "missing" else _show(item["input"])
+        if "[key]" in item["loc"]:
+            found = f"the key {found}"
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             found, allowed = "a key that does not exist", _known_keys(location)
@@ -237,6 +239,7 @@ def _allowed(item: Any) -> str:
         "string_pattern_mismatch": ("pattern", "a text that matches {}"),
         "string_too_short": ("min_length", "a text of at least {} character"),
         "too_short": ("min_length", "a list of at least {}"),
+        "too_long": ("max_length", "a list of at most {}"),
     }
     if item["type"] in limits:
         name, text = limits[item["type"]]

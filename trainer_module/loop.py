@@ -74,8 +74,8 @@ def train(
             f"train.batch_size: found {config.batch_size}; allowed: at most the "
             f"{train_split.rows} rows of the train split"
         )
-    strategy = strategy or make_strategy(config)
     place = read_place(config)
+    strategy = strategy or make_strategy(config)
     engine = build_engine(
         task, feature_spec, train_split, eval_split, config, strategy, place, augment, initial
     )
@@ -152,7 +152,8 @@ class _Loop:
 
     @property
     def _call_size(self) -> int:
-        return self._sizer.size if self._sizer else self._training.config.steps_per_call
+        wanted = self._sizer.size if self._sizer else self._training.config.steps_per_call
+        return min(wanted, self._training.steps_per_epoch)
 
     def _restore(self) -> None:
         host = self.checkpoints.restore_latest()

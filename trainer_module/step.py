@@ -101,10 +101,12 @@ class ReplicaStep:
         """
         loss = tf.constant(0.0)
         sums, measured, extras, report = [], tf.zeros([0]), [], []
+        finite = tf.constant(True)
         for player in self._state.players:
             for _ in range(player.phase.repeats):
                 gradients, vector = self._summed(player, features)
                 norm, rate, norms = self._apply(player, gradients, factor, step)
+                finite = tf.logical_and(finite, tf.math.is_finite(norm))
             count = len(player.phase.losses)
             loss += vector[0]
             sums.append(vector[1 : 1 + count])
@@ -115,7 +117,6 @@ class ReplicaStep:
         if self._state.average is not None:
             self._state.average.update(step)
         if self._state.scale is not None:
-            finite = tf.math.is_finite(norm)
             extras = [tf.where(tf.math.is_finite(value), value, 0.0) for value in extras]
             extras += [self._state.scale.read(), 1.0 - tf.cast(finite, tf.float32)]
             self._state.scale.update(finite)
