@@ -56,9 +56,10 @@ class Cifar10BinarySource(DataSource):
         ((_, content),) = self._files.contents({path})
         where = self._files.where(path)
         try:
-            names = content.decode().split()
+            lines = content.decode().splitlines()
         except UnicodeDecodeError as error:
             raise DataError.at(where, str(error), "the names of the classes in UTF-8") from None
+        names = [line.strip() for line in lines if line.strip()]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice or not names:
             found = f"{', '.join(twice)} twice" if twice else "no names"

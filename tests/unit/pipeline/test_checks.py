@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.example_gen.sources import make_source
 from pipeline.checks import check_inputs, check_task
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Source, load_config
@@ -55,10 +56,10 @@ def test_inputs_when_several_are_bad_then_names_each(load) -> None:
     config = load("data.label=cat", "evaluate.slices=[digit, colour]", "task.name=cats")
 
     assert problems(check_inputs, config) == [
-        "run.yaml: data.label: found 'cat'; allowed: a column of digits: image, digit",
-        "run.yaml: evaluate.slices.1: found 'colour'; allowed: a column of digits: image, digit",
+        "run.yaml: data.label: found 'cat'; allowed: a column of the data: image, digit",
+        "run.yaml: evaluate.slices.1: found 'colour'; allowed: a column of the data: image, digit",
         "run.yaml: task.name: found 'cats'; "
-        "allowed: digits, breast_cancer, or the dotted path of a Task class",
+        "allowed: digits, breast_cancer, cifar10, or the dotted path of a Task class",
     ]
 
 
@@ -108,7 +109,7 @@ def test_inputs_when_a_task_is_in_a_package_then_the_package_is_not_run(
 def tensorflow() -> None:
     """Imports TensorFlow and TFX once, so that no single test is charged for it."""
     importlib.import_module("trainer_module.tasks.base")
-    importlib.import_module("components.example_gen.executor")
+    importlib.import_module("components.example_gen.examples")
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -180,10 +181,10 @@ def test_task_when_a_split_has_no_rows_then_names_the_split(load) -> None:
 
 @pytest.mark.usefixtures("tensorflow")
 def test_task_when_a_batch_is_more_than_the_train_split_then_says_how_many_rows(load) -> None:
-    from components.example_gen.executor import split_counts
+    from components.example_gen.examples import split_counts
 
     config = load("data.limit=60")
-    rows = split_counts(config.data)["train"]
+    rows = split_counts(make_source(config.data), config.data.splits)["train"]
     assert 0 < rows < 60
 
     assert problems(check_task, config) == [
@@ -209,3 +210,80 @@ def test_inputs_when_the_root_cannot_be_made_then_only_the_root_is_named(load) -
         "run.yaml: root: found /proc: No such file or directory; "
         "allowed: a folder that can be written"
     ]
+
+
+@pytest.fixture
+def load_pictures(repository, tmp_path, monkeypatch) -> Callable[..., RunConfig]:
+    """Loads the ready cifar10 configuration, to read `data/cifar10` under a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    config = str(repository / "configs" / "cifar10.yaml")
+    return lambda *overrides: load_config(config, overrides)
+
+
+def write_pictures(folder: Path, classes: list[str], count: int = 1, content: bytes = b"x") -> None:
+    for name in classes:
+        place = folder / "data" / "cifar10" / "train" / name
+        place.mkdir(parents=True)
+        for number in range(count):
+            (place / f"{number}.png").write_bytes(content)
+
+
+def test_inputs_when_there_are_no_pictures_then_says_where_to_get_them(load_pictures) -> None:
+    (found,) = problems(check_inputs, load_pictures())
+    assert found.startswith("run.yaml: data.path: found data/cifar10: no such file or folder; ")
+    assert "train/<class>/<picture>" in found
+    assert "https://www.cs.toronto.edu/~kriz/cifar.html" in found
+
+
+def test_inputs_when_pictures_are_laid_out_wrong_then_names_the_place(
+    load_pictures, tmp_path
+) -> None:
+    write_pictures(tmp_path, ["cat", "dog"])
+    (tmp_path / "data/cifar10/train/ape").mkdir()
+    assert problems(check_inputs, load_pictures("evaluate.slices=[digit]")) == [
+        "run.yaml: evaluate.slices.0: found 'digit'; allowed: a column of the data: image, label",
+        "run.yaml: data.path: found data/cifar10/train/ape: no pictures; "
+        "allowed: a picture or more in each class",
+    ]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_there_are_many_pictures_then_none_is_read(load_pictures, tmp_path) -> None:
+    """They do not even decode."""
+    write_pictures(tmp_path, ["cat", "dog"], count=300)
+    config = load_pictures("train.batch_size=8")
+    check_task(config, Source("run.yaml"))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_there_are_few_pictures_and_one_does_not_decode_then_names_it(
+    load_pictures, tmp_path
+) -> None:
+    write_pictures(tmp_path, ["cat", "dog"])
+    assert problems(check_task, load_pictures()) == [
+        "run.yaml: data.path: found data/cifar10/train/cat/0.png: a file that starts with b'x'; "
+        "allowed: a JPEG or PNG picture"
+    ]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_it_lacks_a_class_of_the_data_then_names_it(load_pictures, tmp_path) -> None:
+    write_pictures(tmp_path, ["cat", "lynx"], count=300)
+    (found,) = problems(check_task, load_pictures("train.batch_size=8"))
+    assert found.startswith("run.yaml: task.options.classes: found ['airplane', ")
+    assert found.endswith(" without lynx; allowed: the classes: ['cat', 'lynx']")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_transform_numbers_the_classes_otherwise_then_refuses(
+    load_pictures, tmp_path
+) -> None:
+    write_pictures(tmp_path, ["cat", "lynx"], count=300)
+    sets = ["train.batch_size=8", "task.options.classes=[cat, lynx]"]
+    (found,) = problems(check_task, load_pictures(*sets))
+    assert found.startswith("run.yaml: transform.options.classes: found ['airplane', ")
+    assert found.endswith("; allowed: those of task.options.classes: ['cat', 'lynx']")
+
+    (found,) = problems(check_task, load_pictures(*sets, "transform.options.classes=[lynx, cat]"))
+    assert "transform.options.classes: found ['lynx', 'cat']" in found
+    check_task(load_pictures(*sets, "transform.options.classes=[cat, lynx]"), Source("run.yaml"))

@@ -56,7 +56,7 @@ class Bad:
 
 
 NO_THRESHOLD = [{"name": "accuracy", "head": "class"}]
-TASKS = "allowed: digits, breast_cancer, or the dotted path of a Task class"
+TASKS = "allowed: digits, breast_cancer, cifar10, or the dotted path of a Task class"
 BATCH_SIZES = "serve.batching.allowed_batch_sizes"
 
 LIGHT = {
@@ -94,7 +94,7 @@ LIGHT = {
         {"root": "/proc/tapeline"},
     ),
     "label not in the data": Bad(
-        "run.yaml: data.label: found 'cat'; allowed: a column of digits: image, digit",
+        "run.yaml: data.label: found 'cat'; allowed: a column of the data: image, digit",
         {"data.label": "cat"},
     ),
     "unknown task": Bad(f"run.yaml: task.name: found 'cats'; {TASKS}", {"task.name": "cats"}),
@@ -266,7 +266,7 @@ def version(tmp_path: Path) -> Path:
         ),
         pytest.param(
             ["model", "--sample", "2"],
-            "model/1: --sample: found data set 'None'; allowed: a version trained on digits or",
+            "model/1: --sample: found data {{}}; allowed: a version that says what it was trained",
             id="sample of a foreign model",
         ),
     ],
