@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.example_gen.source import DataError
 from components.example_gen.sources import make_source
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Problem, Source
+from pipeline.data_checks import class_problems, data_problems, split_problems
 from pipeline.modules import find_module
 from trainer_module.tasks import SHORT_NAMES, dotted_path
 
@@ -36,7 +36,7 @@ def check_inputs(config: RunConfig, source: Source) -> None:
     problems = [
         *_folder_problems(source, "root", config.pipeline_root),
         *(_folder_problems(source, "serve.root", config.serving_root) if config.serve.root else ()),
-        *_data_problems(source, config),
+        *data_problems(config, make_source(config.data), source),
         *_task_problems(source, config.task.name),
     ]
     if problems:
@@ -60,9 +60,13 @@ def check_task(config: RunConfig, source: Source) -> Task:
         found = f"{dotted_path(config.task.name)}: {type(error).__name__}: {error}"
         allowed = "a Task that imports and takes task.options"
         raise ConfigError(source.problem("task", found, allowed)) from error
+    data = make_source(config.data)
     problems = [
-        *_split_problems(config, source),
-        *(_preprocessing_problems(config, source, task) or _class_problems(config, source, task)),
+        *split_problems(config, data, source),
+        *(
+            _preprocessing_problems(config, source, task)
+            or class_problems(config, data, source, task)
+        ),
         *(
             source.problem(f"evaluate.metrics.{index}.head", repr(metric.head), ", ".join(heads))
             for index, metric in enumerate(config.evaluate.metrics)
@@ -101,83 +105,6 @@ def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
         return []
     except OSError as error:  # too long a name, say
         return [source.problem(key, f"{folder}: {error.strerror}", allowed)]
-    return []
-
-
-def _data_problems(source: Source, config: RunConfig) -> list[Problem]:
-    """Checks that the data are there and laid out as they should be, and the names of columns."""
-    data = make_source(config.data)
-    allowed = f"a column of the data: {', '.join(data.columns)}"
-    named = {"data.label": config.data.label} | {
-        f"evaluate.slices.{index}": name for index, name in enumerate(config.evaluate.slices)
-    }
-    problems = [
-        source.problem(key, repr(name), allowed)
-        for key, name in named.items()
-        if name not in data.columns
-    ]
-    try:
-        data.check()
-    except DataError as error:
-        problems.append(_data_problem(source, error))
-    return problems
-
-
-def _data_problem(source: Source, error: DataError) -> Problem:
-    found, _, allowed = str(error).partition("; allowed: ")
-    return source.problem("data.path", found, allowed)
-
-
-def _split_problems(config: RunConfig, source: Source) -> list[Problem]:
-    """Checks that each split has rows, and training enough for a batch.
-
-    Reads the rows only where there are so few that their number alone does not settle it.
-    """
-    from components.example_gen.examples import least_counts, split_counts
-
-    data, shares = make_source(config.data), config.data.splits
-    needed = {"train": config.train.batch_size, "eval": 1, "test": 1}
-    least = least_counts(data, shares)
-    if all(least[split] >= rows for split, rows in needed.items()):
-        return []
-    try:
-        counts = split_counts(data, shares)
-    except DataError as error:
-        return [_data_problem(source, error)]
-    rows = sum(counts.values())
-    problems = [
-        source.problem(
-            "data", f"0 of {rows} rows in split {split!r}", "a row or more in each split"
-        )
-        for split, count in counts.items()
-        if count == 0
-    ]
-    if 0 < counts["train"] < config.train.batch_size:
-        allowed = f"at most the {counts['train']} rows of the train split"
-        problems.append(source.problem("train.batch_size", str(config.train.batch_size), allowed))
-    return problems
-
-
-def _class_problems(config: RunConfig, source: Source, task: Task) -> list[Problem]:
-    """Checks that the task and its preprocessing_fn know the classes of the data, where both tell.
-
-    A task tells by its attribute `class_names`, a preprocessing_fn by its parameter `classes`.
-    """
-    names = make_source(config.data).class_names
-    known = getattr(task, "class_names", None)
-    if names is None or known is None:
-        return []
-    missing = [name for name in names if name not in known]
-    if missing:
-        found = f"{list(known)} without {', '.join(missing)}"
-        return [source.problem("task.options.classes", found, f"the classes: {list(names)}")]
-    parameters = inspect.signature(type(task).preprocessing_fn).parameters
-    if "classes" not in parameters:
-        return []
-    transformed = config.transform.options.get("classes", parameters["classes"].default)
-    if list(transformed) != list(known):
-        found, allowed = str(list(transformed)), f"those of task.options.classes: {list(known)}"
-        return [source.problem("transform.options.classes", found, allowed)]
     return []
 
 

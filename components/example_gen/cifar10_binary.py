@@ -53,7 +53,7 @@ class Cifar10BinarySource(DataSource):
             DataError: if it is no text, names nothing, or names a class twice.
         """
         path = next(path for path, (name, _) in self._found.items() if name == _META)
-        ((_, content),) = self._files.contents({path})
+        _, content = next(self._files.contents({path}))
         where = self._files.where(path)
         try:
             lines = content.decode().splitlines()

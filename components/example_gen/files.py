@@ -82,7 +82,7 @@ class Folder(Files):
     """Files of a folder, links to elsewhere followed."""
 
     def entries(self) -> Iterator[Entry]:
-        for folder, folders, files in os.walk(self.root, onerror=self._refuse, followlinks=True):
+        for folder, folders, files in os.walk(self.root, onerror=_refuse, followlinks=True):
             inside = Path(folder).relative_to(self.root)
             folders[:] = sorted(name for name in folders if not _is_hidden(name))
             yield from (Entry((inside / name).as_posix(), True, 0) for name in folders)
@@ -97,9 +97,10 @@ class Folder(Files):
         for entry in self.entries():
             if entry.path in wanted:
                 try:
-                    yield entry.path, (self.root / entry.path).read_bytes()
+                    content = (self.root / entry.path).read_bytes()
                 except OSError as error:
-                    self._refuse(error)
+                    raise _unreadable(error) from None
+                yield entry.path, content
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
@@ -116,12 +117,7 @@ class Folder(Files):
         try:
             return (self.root / path).stat()
         except OSError as error:
-            self._refuse(error)
-            raise AssertionError from error
-
-    @staticmethod
-    def _refuse(error: OSError) -> None:
-        raise DataError.at(str(error.filename), str(error.strerror), "what can be read") from None
+            raise _unreadable(error) from None
 
 
 class Archive(Files):
@@ -175,6 +171,14 @@ class Archive(Files):
         except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             found = f"no tar archive that can be read to its end ({error})"
             raise DataError.at(str(self.root), found, self._allowed) from None
+
+
+def _unreadable(error: OSError) -> DataError:
+    return DataError.at(str(error.filename), str(error.strerror), "what can be read")
+
+
+def _refuse(error: OSError) -> None:
+    raise _unreadable(error)
 
 
 def _is_hidden(name: str) -> bool:

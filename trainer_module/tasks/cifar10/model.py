@@ -36,7 +36,7 @@ def build_model(
         filters: of each stage; all but the first halve the resolution.
         blocks: residual blocks in each stage.
         stem_stride: of the convolution before the stages; 2 makes all of them work at half the
-            resolution, at a quarter of the time.
+            resolution, in about a third of the time.
         dropout: fraction of the embedding dropped in training.
     """
     layers = keras.layers

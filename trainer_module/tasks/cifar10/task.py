@@ -22,7 +22,7 @@ class Cifar10(Task):
     Args:
         filters: of each stage of the network.
         blocks: residual blocks in each stage.
-        stem_stride: 1, or 2 for all stages at half the resolution in a quarter of the time.
+        stem_stride: 1, or 2 for all stages at half the resolution in about a third of the time.
         dropout: fraction of the embedding dropped in training.
         classes: names in the order of their numbers, as `transform.options` has them too.
     """
