@@ -97,6 +97,14 @@ LIGHT = {
         "run.yaml: data.label: found 'cat'; allowed: a column of the data: image, digit",
         {"data.label": "cat"},
     ),
+    "pictures of an unknown layout": Bad(
+        "run.yaml: data.path: found pictures/cat: a folder 'cat'; allowed: train, eval, val, test",
+        {
+            "data": {"source": "image_folder", "path": "pictures"},
+            "evaluate.slices": ["label"],
+        },
+        files={"pictures/cat/1.png": "x", "pictures/train/cat/1.png": "x"},
+    ),
     "unknown task": Bad(f"run.yaml: task.name: found 'cats'; {TASKS}", {"task.name": "cats"}),
     "task whose module is missing": Bad(
         "run.yaml: task.name: found 'no_such_package.tasks.Cats': "
@@ -160,6 +168,7 @@ def refuse(bad: Bad, here: Path, write_config, tree, tapeline) -> set[str]:
     """Runs what is to be refused, holds the refusal to its promises; returns what it imported."""
     write_config(bad.changes)
     for name, text in bad.files.items():
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text(text)
     before = tree(here)
 
