@@ -81,8 +81,8 @@ def test_folder_when_it_is_a_fast_dev_run_then_is_its_own_and_empty_each_time(tm
     assert folder_of(_config(), str(training)) == str(training)
 
 
-def _batches(split, calls, share=Share(), augment=None) -> list[np.ndarray]:
-    dataset = split.training(calls, 2, 32, share, 0, augment)
+def _batches(split, calls, share=None, augment=None) -> list[np.ndarray]:
+    dataset = split.training(calls, 2, 32, share or Share(), 0, augment)
     return [element["image"].numpy() for element in dataset]
 
 
