@@ -227,6 +227,8 @@ def build_step_functions(
 ) -> StepFunctions:
     """Builds the functions of a state whose variables live under `strategy`."""
     layout, evaluation_layout = step.layout(), objective.evaluation_layout()
+    # Replicas that run ahead of each other would meet in the reductions of different steps.
+    in_flight = 1 if strategy.num_replicas_in_sync > 1 else 10
 
     # AutoGraph would convert Keras itself on the first trace, which takes 20 times as long.
     @tf.autograph.experimental.do_not_convert
@@ -250,6 +252,7 @@ def build_step_functions(
         factors = schedule(first + tf.range(tf.cast(n, tf.int64))) * state.plateau.read_value()
         total = tf.zeros([layout.size])
         for index in tf.range(n):
+            tf.autograph.experimental.set_loop_options(parallel_iterations=in_flight)
             vectors = strategy.run(one_step, args=(batches, index, factors, first))
             total += strategy.experimental_local_results(vectors)[0]
         state.step.assign_add(tf.cast(n, tf.int64))
@@ -259,6 +262,7 @@ def build_step_functions(
     def evaluate(iterator: Iterator, n: tf.Tensor) -> tf.Tensor:
         total = tf.zeros([evaluation_layout.size])
         for _ in tf.range(n):
+            tf.autograph.experimental.set_loop_options(parallel_iterations=in_flight)
             vectors = strategy.run(one_evaluation, args=(next(iterator),))
             total += strategy.reduce(tf.distribute.ReduceOp.SUM, vectors, axis=None)
         return total
