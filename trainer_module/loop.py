@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module import numerics, stopping
+from trainer_module import debug, numerics, stopping
 from trainer_module.callbacks import Callback, Training
 from trainer_module.checkpoint import Checkpoints
 from trainer_module.config import TrainConfig
@@ -85,15 +85,17 @@ def train(
         state=engine.state,
         train_split=train_split,
         eval_split=eval_split,
+        feature_spec=feature_spec,
         folder=folder,
         is_chief=place.is_chief,
         total_steps=steps_per_epoch * config.epochs,
         steps_per_epoch=steps_per_epoch,
+        augment=augment,
         names=tuple(engine.functions.evaluation_layout.names),
     )
     watching = [c for c in callbacks if place.is_chief or not c.chief_only]
     loop = _Loop(training, engine, watching)
-    with strategy.scope():
+    with debug.eagerly(config.debug.eager), strategy.scope():
         last_step = loop.run()
         best_step = loop.checkpoints.restore_best()
     return TrainResult(
@@ -172,9 +174,7 @@ class _Loop:
         return {
             "best": self._best,
             "stopped": self._training.stopped,
-            "callbacks": {
-                name: callback.state() for name, callback in _named(self._callbacks).items()
-            },
+            "callbacks": {name: c.state() for name, c in _named(self._callbacks).items()},
         }
 
     def _call(self) -> None:
@@ -248,10 +248,10 @@ class _Loop:
 
 
 def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
-    """Returns callbacks by class; further ones of a class are numbered from 2."""
+    """Returns callbacks by their class; further ones of a class are numbered."""
     found: dict[str, Callback] = {}
     for callback in callbacks:
         name = f"{type(callback).__module__}.{type(callback).__qualname__}"
-        count = 1 + sum(type(other) is type(callback) for other in found.values())
-        found[name if count == 1 else f"{name} {count}"] = callback
+        same = sum(type(other) is type(callback) for other in found.values())
+        found[f"{name}.{same}" if same else name] = callback
     return found

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 SHORT_NAMES = {
     "digits": "trainer_module.tasks.digits.Digits",
     "breast_cancer": "trainer_module.tasks.breast_cancer.BreastCancer",
+    "cifar10": "trainer_module.tasks.cifar10.Cifar10",
 }
 
 
@@ -41,4 +42,6 @@ def load_task_class(name: str) -> type[Task]:
 
 def make_task(config: TaskConfig) -> Task:
     """Makes the task that `config` names, with its options."""
-    return load_task_class(config.name)(**config.options)
+    task = load_task_class(config.name)(**config.options)
+    task.config = config
+    return task

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 NAMES = ("softmax_cross_entropy", "sigmoid_cross_entropy", "squared_error", "absolute_error")
@@ -33,6 +35,18 @@ def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
 def class_hit(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """1 where the largest of logits [b, classes] is the label [b]; its mean is the accuracy."""
     return tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32)
+
+
+def top_k_hit(k: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Returns the function that is 1 where the label [b] is among the k largest of logits.
+
+    Classes whose logit equals the k-th largest all count as among them.
+    """
+
+    def hit(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.math.in_top_k(labels, logits, k), tf.float32)
+
+    return hit
 
 
 def binary_hit(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

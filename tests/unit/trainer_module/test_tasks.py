@@ -37,6 +37,7 @@ def test_short_names_when_loaded_then_all_are_tasks():
     assert {name: load_task_class(name).__name__ for name in SHORT_NAMES} == {
         "digits": "Digits",
         "breast_cancer": "BreastCancer",
+        "cifar10": "Cifar10",
     }
 
 
