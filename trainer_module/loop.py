@@ -208,7 +208,8 @@ class _Loop:
             self._saved = self._done
         if leave and self._done < training.total_steps and not training.stopped:
             raise stopping.Interrupted(self._done)
-        if self._sizer and self._sizer.measured(n, seconds):
+        resized = self._sizer is not None and self._sizer.measured(n, seconds)
+        if resized and self._done < training.total_steps:
             self._engine.runner.begin(self._done, self._call_size)
 
     def _check_step(self) -> None:

@@ -110,10 +110,15 @@ class ReplicaStep:
             count = len(player.phase.losses)
             loss += vector[0]
             sums.append(vector[1 : 1 + count])
-            if player is self._state.players[0]:
+            if measured.shape[0] == 0:
                 measured = vector[1 + count :]
             extras += [norm, rate]
             report += norms
+        if measured.shape[0] == 0 and self._objective.measured:
+            raise ValueError(
+                f"metrics {', '.join(self._objective.measured)}: found no phase that returns the "
+                "model's outputs; allowed: one that does, or heads without metrics"
+            )
         if self._state.average is not None:
             self._state.average.update(step)
         if self._state.scale is not None:
