@@ -17,7 +17,7 @@ app = typer.Typer(
     name="tapeline",
     help="Takes raw data through training with your own loop to a model that TF Serving serves.",
     epilog="Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "
-    "4 not blessed, 130 interrupted.",
+    "4 not blessed, 130 interrupted, 143 stopped by SIGTERM with the training saved.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -90,7 +90,7 @@ def predict(
     set_: _Set = None,
     sample: Annotated[
         Optional[int],
-        typer.Option(min=1, help="Ask about the first N rows of the bundled data instead."),
+        typer.Option(min=1, help="Ask about the first N rows of the data it was trained on."),
     ] = None,
     signature: Annotated[
         str, typer.Option(help="serving_raw or embedding: those that take raw features.")
@@ -116,11 +116,11 @@ def predict(
                 "one of ROWS and --sample N",
             )
         )
-    if sample is not None:
-        asked = sample_rows(folder, sample)
-    else:
-        asked = read_rows(_read_text(str(rows)), str(rows))
     with CapturedOutput() as output:
+        if sample is not None:
+            asked = sample_rows(folder, sample)
+        else:
+            asked = read_rows(_read_text(str(rows)), str(rows))
         for answer in answers(folder, signature, asked):
             print(answer, file=output.stdout)
 

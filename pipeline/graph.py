@@ -6,6 +6,9 @@ from __future__ import annotations
 # takes twice as long.
 from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
@@ -13,7 +16,8 @@ from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.baseline import BaselineStrategy
-from components.example_gen.component import SklearnExampleGen
+from components.example_gen.component import SourceExampleGen
+from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
 from components.trainer.component import Trainer
 from pipeline.config import RunConfig
@@ -39,8 +43,10 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
     task_module = type(task).__module__
     features_module = type(task).preprocessing_fn.__module__
 
-    example_gen = SklearnExampleGen(
-        data=config.data, code=source_hash("components.example_gen.executor")
+    example_gen = SourceExampleGen(
+        data=config.data,
+        fingerprint=make_source(config.data).fingerprint(),
+        code=source_hash("components.example_gen.executor"),
     ).with_id("ExampleGen")
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
     schema_gen = SchemaGen(
@@ -64,6 +70,12 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
     )
+    # Which blessed model is the last is looked up before the training adds one of its own.
+    last_blessed = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("WarmStart")
     trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
         raw_examples=example_gen.outputs["examples"],
@@ -76,6 +88,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
             code=source_hash("trainer_module.run_fn", task_module),
             checkpoint_root=str(root / "checkpoints"),
         ),
+        base_model=last_blessed.outputs["model"] if config.train.warm_start else None,
     )
     baseline = Resolver(
         strategy_class=BaselineStrategy,
@@ -108,6 +121,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
             schema_gen,
             example_validator,
             transform,
+            *([last_blessed] if config.train.warm_start else []),
             trainer,
             baseline,
             evaluator,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trainer_module.tasks.base import Task
 
 PUSHED, CACHED, NOT_BLESSED, FAILED = "pushed", "cached", "not_blessed", "failed"
+STOPPED = "stopped"
 
 SUMMARY_FILE = "summary.json"
 

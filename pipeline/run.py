@@ -16,7 +16,8 @@ from pipeline.checks import check_inputs, check_task
 from pipeline.config_file import ConfigError, Source, dump_config, load_config
 from pipeline.display import Display, make_display, summary_lines
 from pipeline.output import CapturedOutput
-from pipeline.report import FAILED, NOT_BLESSED, Summary, summarize
+from pipeline.report import FAILED, NOT_BLESSED, STOPPED, Summary, summarize
+from trainer_module import stopping
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -47,6 +48,7 @@ def run(path: str, overrides: list[str], use_cache: bool, as_json: bool) -> int:
     check_inputs(config, source)
     sets = [part for item in overrides for part in ("--set", item)]
     command = [program(), "run", path, *sets]
+    stopping.stop_on_sigterm()
     with CapturedOutput() as output:
         stream = output.stderr if as_json else output.stdout
         with make_display(stream) as display:
@@ -59,7 +61,11 @@ def run(path: str, overrides: list[str], use_cache: bool, as_json: bool) -> int:
         _show(summary, config, shlex.join(command), display)
         if as_json:
             print(summary.to_json(), file=output.stdout, flush=True)
-    codes = {FAILED: EXIT_FAILED, NOT_BLESSED: EXIT_NOT_BLESSED}
+    codes = {
+        FAILED: EXIT_FAILED,
+        NOT_BLESSED: EXIT_NOT_BLESSED,
+        STOPPED: stopping.EXIT_CODE,
+    }
     return codes.get(summary.status, EXIT_OK)
 
 
@@ -124,7 +130,7 @@ def _execute(
         # To the log, where the libraries' own lines about it are.
         sys.excepthook(type(error), error, error.__traceback__)
         return Summary(
-            status=FAILED,
+            status=STOPPED if display.stopped else FAILED,
             run_id=run_dir.name,
             run_dir=str(run_dir),
             nodes=display.nodes,
@@ -136,7 +142,7 @@ def _execute(
 def _show(summary: Summary, config: RunConfig, command: str, display: Display) -> None:
     if summary.error:
         display.say(
-            f"\nfailed     {summary.error['node']}: {summary.error['cause']}\n"
+            f"\n{summary.status:<10} {summary.error['node']}: {summary.error['cause']}\n"
             f"log        {summary.run_dir}/{LOG_FILE}\n"
             f"go on      {command}"
         )

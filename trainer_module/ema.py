@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from trainer_module.packing import Packing
+
 
 class WeightAverage(tf.Module):
     """Follows trainable variables; made under the strategy's scope.
@@ -19,26 +21,29 @@ class WeightAverage(tf.Module):
         super().__init__(name="ema")
         self._variables = tuple(variables)
         self._momentum = momentum
+        self._packing = Packing(variables)
         extended = tf.distribute.get_strategy().extended
         self.averages = []
-        for variable in variables:
-            with extended.colocate_vars_with(variable):
-                # The initial value must be a copy: the variable moves on.
-                average = tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)
-            average.assign(variable.read_value())
-            self.averages.append(average)
+        for value in self._packing.pack([variable.read_value() for variable in variables]):
+            with extended.colocate_vars_with(variables[0]):
+                self.averages.append(tf.Variable(tf.identity(value), trainable=False))
 
     def update(self, step: tf.Tensor) -> None:
         """Moves this replica's averages; `step` is the one just taken, int64 scalar."""
         n = tf.cast(step, tf.float32)
         rest = 1.0 - tf.minimum(self._momentum, (1.0 + n) / (10.0 + n))
-        for average, variable in zip(self.averages, self._variables, strict=True):
-            difference = average.read_value() - variable.read_value()
+        for average, weight in zip(self.averages, self._weights(), strict=True):
+            difference = average.read_value() - weight
             tf.raw_ops.AssignSubVariableOp(resource=average.handle, value=difference * rest)
 
     def swap(self) -> None:
         """Exchanges weights and averages, called outside a replica; twice is as it was."""
-        for average, variable in zip(self.averages, self._variables, strict=True):
-            before = tf.identity(variable.read_value())
-            variable.assign(average.read_value())
-            average.assign(before)
+        weights = [tf.identity(weight) for weight in self._weights()]
+        averages = self._packing.unpack([average.read_value() for average in self.averages])
+        for variable, average in zip(self._variables, averages, strict=True):
+            variable.assign(average)
+        for average, weight in zip(self.averages, weights, strict=True):
+            average.assign(weight)
+
+    def _weights(self) -> list[tf.Tensor]:
+        return self._packing.pack([variable.read_value() for variable in self._variables])

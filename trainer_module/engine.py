@@ -9,17 +9,18 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module.config import NamedConfig, TrainConfig
+from trainer_module.config import TrainConfig
 from trainer_module.data import Augment, Split
 from trainer_module.data.arrays import Arrays
-from trainer_module.gradients import GradientTransform
-from trainer_module.objective import Objective, load_object
+from trainer_module.gradients import load_transforms
+from trainer_module.objective import Objective
 from trainer_module.runner import Runner, SynchronousRunner
 from trainer_module.schedules import make_schedule
 from trainer_module.state import TrainState, build_state, seed_keras
 from trainer_module.step import ReplicaStep, StepFunctions, build_step_functions
 from trainer_module.strategy import Place
 from trainer_module.tasks.base import Task, float32
+from trainer_module.warm_start import Weights
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def build_engine(
     strategy: tf.distribute.Strategy,
     place: Place,
     augment: Augment | None,
+    initial: Weights | None,
 ) -> Engine:
     """Builds a training at its first step.
 
@@ -52,7 +54,7 @@ def build_engine(
     transforms = load_transforms(config.gradient_transforms)
     seed_keras(config.seed)
     with strategy.scope():
-        state = build_state(task, feature_spec, config)
+        state = build_state(task, feature_spec, config, initial)
         sample = eval_split.head(1)
         outputs = check_model(task, state.model, sample)
         objective = Objective(task, config, outputs, sample)
@@ -89,22 +91,3 @@ def check_model(task: Task, model: keras.Model, rows: Arrays) -> dict[str, tf.Te
     if missing:
         raise ValueError(f"serving_outputs: found {sorted(served)}; {missing} of the heads missing")
     return float32(outputs)
-
-
-def load_transforms(sections: list[NamedConfig]) -> list[GradientTransform]:
-    """Makes the gradient transforms of a configuration.
-
-    Raises:
-        ValueError: if a path leads to nothing, or its class does not take the options.
-    """
-    made = []
-    for index, section in enumerate(sections):
-        key = f"train.gradient_transforms.{index}"
-        try:
-            made.append(load_object(f"{key}.name", section.name)(**section.options))
-        except TypeError as error:
-            raise ValueError(
-                f"{key}.options: found {section.options}; allowed: arguments of "
-                f"{section.name} ({error})"
-            ) from error
-    return made

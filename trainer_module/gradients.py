@@ -13,7 +13,9 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from trainer_module.config import ClipConfig
+from trainer_module.config import ClipConfig, NamedConfig
+from trainer_module.dotted_path import make_object
+from trainer_module.optimizers import variable_name
 
 Gradients = list[tf.Tensor]
 
@@ -63,7 +65,9 @@ class Scale:
         self, gradients: Gradients, variables: Sequence[tf.Variable], step: tf.Tensor
     ) -> Gradients:
         return [
-            gradient * self._factor if re.search(self._pattern, variable.name) else gradient
+            gradient * self._factor
+            if re.search(self._pattern, variable_name(variable))
+            else gradient
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
 
@@ -101,3 +105,15 @@ def clip(gradients: Gradients, config: ClipConfig | None, global_norm: tf.Tensor
     # A gradient that is not finite stays so, to be seen: 0 * inf and 0 * nan are nan.
     factor = config.at / tf.maximum(global_norm, config.at)
     return [gradient * factor for gradient in gradients]
+
+
+def load_transforms(sections: Sequence[NamedConfig]) -> list[GradientTransform]:
+    """Makes the gradient transforms of a configuration.
+
+    Raises:
+        ValueError: if a path leads to nothing, or its class does not take the options.
+    """
+    return [
+        make_object(f"train.gradient_transforms.{index}", section)
+        for index, section in enumerate(sections)
+    ]

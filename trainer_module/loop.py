@@ -17,10 +17,10 @@ from trainer_module.checkpoint import Checkpoints
 from trainer_module.config import TrainConfig
 from trainer_module.data import Augment, Split
 from trainer_module.engine import Engine, build_engine
-from trainer_module.objective import LOSS
 from trainer_module.runner import CallSizer, timed
 from trainer_module.strategy import make_strategy, read_place
 from trainer_module.tasks.base import Task
+from trainer_module.warm_start import Weights
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     augment: Augment | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    initial: Weights | None = None,
 ) -> TrainResult:
     """Trains to the end, from the latest checkpoint in the folder if there is one.
 
@@ -58,6 +59,7 @@ def train(
         folder: of this configuration, code and data alone: a checkpoint that is found there is
             taken for an earlier part of this very training.
         augment: random change of the training batches.
+        initial: weights to begin with, by variable name; None for the model's own.
         strategy: one that the process has already; None to make the configuration's.
 
     Raises:
@@ -72,10 +74,10 @@ def train(
             f"train.batch_size: found {config.batch_size}; allowed: at most the "
             f"{train_split.rows} rows of the train split"
         )
-    strategy = strategy or make_strategy(config)
     place = read_place(config)
+    strategy = strategy or make_strategy(config)
     engine = build_engine(
-        task, feature_spec, train_split, eval_split, config, strategy, place, augment
+        task, feature_spec, train_split, eval_split, config, strategy, place, augment, initial
     )
     training = Training(
         task=task,
@@ -141,14 +143,17 @@ class _Loop:
                 self._engine.runner.begin(self._done, self._call_size)
             while self._done < training.total_steps and not training.stopped:
                 self._call()
+                stopping.listen()
         finally:
+            stopping.forget()
             for callback in self._callbacks:
                 callback.on_train_end(self._done)
         return self._done
 
     @property
     def _call_size(self) -> int:
-        return self._sizer.size if self._sizer else self._training.config.steps_per_call
+        wanted = self._sizer.size if self._sizer else self._training.config.steps_per_call
+        return min(wanted, self._training.steps_per_epoch)
 
     def _restore(self) -> None:
         host = self.checkpoints.restore_latest()
@@ -249,6 +254,3 @@ def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
         same = sum(type(other) is type(callback) for other in found.values())
         found[f"{name}.{same}" if same else name] = callback
     return found
-
-
-__all__ = ["LOSS", "TrainResult", "train"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +11,9 @@ import tensorflow as tf
 
 from trainer_module import metrics
 from trainer_module.config import RegularizationConfig, TrainConfig
+from trainer_module.dotted_path import load_object
 from trainer_module.metrics import Metric, PerExample, as_metric
+from trainer_module.optimizers import variable_name
 from trainer_module.tasks import losses as named_losses
 from trainer_module.tasks.base import Forward, Head, Phase, Task, Tensors
 
@@ -86,16 +87,15 @@ class Objective:
         self._example_weight = config.example_weight
         self._class_weights = config.class_weights
         self._regularization = config.regularization
-        for key in ("losses", "metrics", "class_weights"):
-            for name in getattr(config, key):
-                if name not in self._heads:
-                    allowed = ", ".join(sorted(self._heads))
-                    raise ValueError(f"train.{key}: found {name!r}; allowed: heads, {allowed}")
+        check_names(config, task.heads)
         if config.example_weight is not None and config.example_weight not in features:
             raise ValueError(
                 f"train.example_weight: found {config.example_weight!r}; "
                 f"allowed: transformed features, {', '.join(sorted(features))}"
             )
+        for name, weights in config.class_weights.items():
+            head = self._heads[name]
+            _check_classes(weights, head, features[head.label], outputs[name])
         self._replaced = {
             head: find_loss(f"train.losses.{head}", name) for head, name in config.losses.items()
         }
@@ -105,10 +105,10 @@ class Objective:
             for name, metric in head.metrics.items()
         }
         for name, wanted in config.metrics.items():
-            classes = _classes(self._heads[name], outputs, features)
+            labels = tf.convert_to_tensor(features[self._heads[name].label])
             for metric in wanted:
                 try:
-                    self.measured[f"{name}/{metric}"] = metrics.named(metric, classes)
+                    self.measured[f"{name}/{metric}"] = metrics.named(metric, labels, outputs[name])
                 except ValueError as error:
                     raise ValueError(f"train.metrics.{name}: {error}") from error
 
@@ -144,14 +144,13 @@ class Objective:
         losses = dict(forward.losses)
         if forward.outputs is not None:
             losses |= self._losses_of(forward.outputs, features)
-        ones = tf.ones([tf.shape(next(iter(losses.values())))[0]])
+        columns = {name: _column(losses[name], name) for name in phase.losses}
+        ones = tf.ones_like(next(iter(columns.values())))
         rows = self._example_weights(features, ones)
         sums = tf.stack(
             [
-                tf.reduce_sum(
-                    _column(losses[name], name) * self._class_weight(name, rows, features)
-                )
-                for name in phase.losses
+                tf.reduce_sum(column * self._class_weight(name, rows, features))
+                for name, column in columns.items()
             ]
         )
         total = tf.reduce_sum(sums * list(phase.losses.values())) / batch
@@ -197,9 +196,40 @@ class Objective:
             penalty
             for section in self._regularization
             for variable in variables
-            if re.search(section.pattern, variable.name)
+            if re.search(section.pattern, variable_name(variable))
             for penalty in _penalties(section, variable)
         ]
+
+
+def check_names(config: TrainConfig, heads: Sequence[Head]) -> None:
+    """Checks the heads, losses and metrics that a configuration names.
+
+    Raises:
+        ValueError: naming the key, what was found and what is allowed.
+    """
+    by_name = {head.name: head for head in heads}
+    for key in ("losses", "metrics", "class_weights"):
+        for name in getattr(config, key):
+            if name not in by_name:
+                raise ValueError(
+                    f"train.{key}: found {name!r}; allowed: {', '.join(sorted(by_name))}"
+                )
+    for head, name in config.losses.items():
+        find_loss(f"train.losses.{head}", name)
+    metrics_named = {f"{head}/{name}" for head, names in config.metrics.items() for name in names}
+    allowed = {LOSS, *(f"{LOSS}/{name}" for name in by_name), *metrics_named}
+    allowed |= {f"{head.name}/{metric}" for head in heads for metric in head.metrics}
+    early_stop = config.callbacks.early_stop
+    for key, section in (
+        ("best", config.best),
+        ("plateau", config.plateau),
+        ("callbacks.early_stop", early_stop),
+    ):
+        if section is not None and section.metric not in allowed:
+            raise ValueError(
+                f"train.{key}.metric: found {section.metric!r}; "
+                f"allowed: {', '.join(sorted(allowed))}"
+            )
 
 
 def find_loss(key: str, name: str) -> PerExample:
@@ -216,19 +246,6 @@ def find_loss(key: str, name: str) -> PerExample:
     return load_object(key, name)
 
 
-def load_object(key: str, path: str) -> Any:
-    """Returns what a dotted path names.
-
-    Raises:
-        ValueError: naming `key`, if it cannot be imported.
-    """
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{key}: found {path!r} ({error}); allowed: a dotted path") from error
-
-
 def _penalties(section: RegularizationConfig, variable: tf.Variable) -> list[tf.Tensor]:
     found = []
     if section.l1:
@@ -238,11 +255,19 @@ def _penalties(section: RegularizationConfig, variable: tf.Variable) -> list[tf.
     return found
 
 
-def _classes(head: Head, outputs: Tensors, features: Tensors) -> int | None:
-    """Returns how many classes a head tells apart; None for a binary or a numeric one."""
-    output = outputs[head.name]
-    labels = tf.convert_to_tensor(features[head.label])
-    return int(output.shape[-1]) if labels.dtype.is_integer and output.shape.rank == 2 else None
+def _check_classes(weights: Mapping[int, float], head: Head, labels: Any, output: Any) -> None:
+    """Checks that a head tells the classes apart that a configuration weighs.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    key = f"train.class_weights.{head.name}"
+    if not tf.convert_to_tensor(labels).dtype.is_integer:
+        raise ValueError(f"{key}: found weights; allowed: on a head of classes, which this is not")
+    classes = output.shape[-1] if output.shape.rank == 2 else 2
+    beyond = sorted(number for number in weights if not 0 <= number < classes)
+    if beyond:
+        raise ValueError(f"{key}: found class {beyond[0]}; allowed: 0 to {classes - 1}")
 
 
 def _column(values: tf.Tensor, name: str) -> tf.Tensor:

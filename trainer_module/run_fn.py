@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -12,14 +13,18 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.utils import io_utils
 
-from trainer_module import data, reference
+from trainer_module import reference
 from trainer_module.callbacks import History, Progress, TensorBoard
+from trainer_module.checkpoint import load_best
 from trainer_module.config import TrainerSettings
+from trainer_module.data import Split, make_augment, open_split
 from trainer_module.export import ServingModel
 from trainer_module.loop import train
 from trainer_module.progress import emit
+from trainer_module.state import build_model, seed_keras
 from trainer_module.strategy import configure_devices
 from trainer_module.tasks import make_task
+from trainer_module.warm_start import read_weights
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -42,37 +47,45 @@ def run_fn(fn_args: FnArgs) -> None:
     configure_devices(settings.train)
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     feature_spec = transform.transformed_feature_spec()
-    train_rows = data.read_examples(fn_args.train_files, feature_spec)
-    eval_rows = data.read_examples(fn_args.eval_files, feature_spec)
+    section, cache = settings.train.input, os.path.join(settings.checkpoint_root, "input")
+    train_split = open_split(fn_args.train_files, feature_spec, section, cache)
+    eval_split = open_split(fn_args.eval_files, feature_spec, section, cache)
 
-    folder = os.path.join(
-        settings.checkpoint_root, _key(settings, data.fingerprint(train_rows, eval_rows))
-    )
+    base = fn_args.base_model if settings.train.warm_start else None
+    folder = os.path.join(settings.checkpoint_root, _key(settings, base, train_split, eval_split))
     tensorboard = os.path.join(folder, "tensorboard")
     history = History(os.path.join(folder, "history.jsonl"))
     os.makedirs(folder, exist_ok=True)
-    emit("train_data", train=data.row_count(train_rows), eval=data.row_count(eval_rows))
+    emit("train_data", train=train_split.rows, eval=eval_split.rows)
 
     task = make_task(settings.task)
     result = train(
         task,
         feature_spec,
-        train_rows,
-        eval_rows,
+        train_split,
+        eval_split,
         settings.train,
         folder,
         [Progress(), TensorBoard(tensorboard), history],
+        augment=make_augment(section.augment, feature_spec),
+        initial=read_weights(base) if base else None,
     )
     emit(
         "trained",
-        epochs=settings.train.epochs,
-        steps=result.total_steps,
+        epochs=-(-result.last_step // result.steps_per_epoch),
+        steps=result.last_step,
         resumed_from=result.resumed_from,
-        best_epoch=result.best_step // result.steps_per_epoch,
+        best_epoch=-(-result.best_step // result.steps_per_epoch),
+        stopped=result.stopped,
     )
 
+    # Built anew: what is exported knows nothing of the strategy or the precision it learned in.
+    seed_keras(settings.train.seed)
+    model = build_model(task, feature_spec, "float32")
+    load_best(folder, model)
+
     raw_spec = _raw_feature_spec(fn_args.schema_path)
-    serving = ServingModel(task, result.model, transform, raw_spec, settings.label)
+    serving = ServingModel(task, model, transform, raw_spec, settings.label)
     serving.save(fn_args.serving_model_dir)
     os.makedirs(fn_args.model_run_dir, exist_ok=True)
     reference.write_reference_answers(
@@ -84,9 +97,14 @@ def run_fn(fn_args: FnArgs) -> None:
     shutil.copy(os.path.join(folder, "history.jsonl"), fn_args.model_run_dir)
 
 
-def _key(settings: TrainerSettings, data_fingerprint: str) -> str:
+def _key(settings: TrainerSettings, base_model: str | None, *splits: Split) -> str:
     """Returns the name of the checkpoint folder, readable at its start and unique at its end."""
-    content = settings.model_dump_json(exclude={"checkpoint_root"}) + data_fingerprint
+    content = settings.model_dump_json(exclude={"checkpoint_root"})
+    content += "".join(split.fingerprint() for split in splits)
+    if base_model:
+        index = os.path.join(base_model, "variables", "variables.index")
+        # The index of a checkpoint holds a checksum of each tensor.
+        content += hashlib.sha256(Path(index).read_bytes()).hexdigest()
     name = settings.task.name.rpartition(".")[2]
     return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 

@@ -15,7 +15,7 @@ from trainer_module.config import TrainConfig
 from trainer_module.data import WEIGHT
 from trainer_module.gradients import GradientTransform, clip
 from trainer_module.objective import Layout, Objective
-from trainer_module.optimizers import variable_name
+from trainer_module.optimizers import Optimizer, variable_name
 from trainer_module.schedules import Schedule
 from trainer_module.state import Player, TrainState
 from trainer_module.tasks.base import Tensors, float32
@@ -101,10 +101,12 @@ class ReplicaStep:
         """
         loss = tf.constant(0.0)
         sums, measured, extras, report = [], tf.zeros([0]), [], []
+        finite = tf.constant(True)
         for player in self._state.players:
             for _ in range(player.phase.repeats):
                 gradients, vector = self._summed(player, features)
                 norm, rate, norms = self._apply(player, gradients, factor, step)
+                finite = tf.logical_and(finite, tf.math.is_finite(norm))
             count = len(player.phase.losses)
             loss += vector[0]
             sums.append(vector[1 : 1 + count])
@@ -115,7 +117,6 @@ class ReplicaStep:
         if self._state.average is not None:
             self._state.average.update(step)
         if self._state.scale is not None:
-            finite = tf.math.is_finite(norm)
             extras = [tf.where(tf.math.is_finite(value), value, 0.0) for value in extras]
             extras += [self._state.scale.read(), 1.0 - tf.cast(finite, tf.float32)]
             self._state.scale.update(finite)
@@ -141,12 +142,13 @@ class ReplicaStep:
             gradients = tape.gradient(scaled, targets)
             _check_connected(targets, gradients)
             vector = tf.concat([loss[tf.newaxis], sums, measured], axis=0)
-            return [*(tf.convert_to_tensor(gradient) for gradient in gradients), vector]
+            dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+            return [*player.optimizer.packing.pack(dense), vector]
 
         return compute
 
     def _summed(self, player: Player, features: Tensors) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Returns the gradients and the vector of the global batch."""
+        """Returns the packed gradients and the vector of the global batch."""
         scale = tf.constant(1.0) if self._state.scale is None else self._state.scale.read()
         compute = self._compute[player.phase.name]
         if self._config.accumulate == 1:
@@ -164,36 +166,56 @@ class ReplicaStep:
     def _apply(
         self, player: Player, gradients: list[tf.Tensor], factor: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        """Updates the player's variables; returns the gradient's norm, the rate and the report."""
-        targets = player.optimizer.targets
+        """Updates the player's variables.
+
+        Returns:
+            The norm of the packed gradients that came in, the learning rate, and the numbers of
+            the layer report, if there is one.
+        """
+        optimizer, config = player.optimizer, self._config
         norm = tf.linalg.global_norm(gradients)
-        shaped = gradients
-        for transform in self._transforms:
-            shaped = transform(shaped, targets, step)
-        bound = norm if not self._transforms else tf.linalg.global_norm(shaped)
-        shaped = clip(shaped, self._config.clip, bound)
-        if self._transforms:
-            # What a transform makes bad has to be seen, too.
-            norm = tf.where(tf.math.is_finite(bound), norm, bound)
+        shaped, bound = self._shape(optimizer, gradients, norm, step)
+        # What a transform makes bad has to be seen, too.
+        norm = tf.where(tf.math.is_finite(bound), norm, bound)
         rate = player.learning_rate * factor
         if self._state.last_gradients:
-            index = self._state.players.index(player)
-            for kept, gradient in zip(self._state.last_gradients[index], shaped, strict=True):
-                tf.raw_ops.AssignVariableOp(resource=kept.handle, value=gradient)
-        before = [v.read_value() for v in targets] if self._config.debug.layer_report else []
+            kept = self._state.last_gradients[self._state.players.index(player)]
+            for variable, gradient in zip(kept, optimizer.packing.unpack(shaped), strict=True):
+                tf.raw_ops.AssignVariableOp(resource=variable.handle, value=gradient)
+        before = [v.read_value() for v in optimizer.targets] if config.debug.layer_report else []
         if self._state.scale is None:
-            player.optimizer.apply(shaped, rate)
+            optimizer.apply_packed(shaped, rate)
         else:
             tf.cond(
                 tf.math.is_finite(norm),
-                lambda: _then_zero(player.optimizer.apply, shaped, rate),
+                lambda: _then_zero(optimizer.apply_packed, shaped, rate),
                 lambda: 0,
             )
+        if not before:
+            return norm, rate, []
         report = []
-        for variable, old, gradient in zip(targets, before, gradients, strict=bool(before)):
-            update = variable.read_value() - old
-            report += [tf.norm(gradient), tf.norm(old), tf.norm(update)]
+        found = zip(optimizer.targets, before, optimizer.packing.unpack(gradients), strict=True)
+        for variable, old, gradient in found:
+            report += [tf.norm(gradient), tf.norm(old), tf.norm(variable.read_value() - old)]
         return norm, rate, report
+
+    def _shape(
+        self,
+        optimizer: Optimizer,
+        gradients: list[tf.Tensor],
+        norm: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Returns packed gradients, transformed and clipped, and their norm before the clipping."""
+        section = self._config.clip
+        if not self._transforms and (section is None or section.by != "norm"):
+            return clip(gradients, section, norm), norm
+        unpacked = optimizer.packing.unpack(gradients)
+        for transform in self._transforms:
+            unpacked = transform(unpacked, optimizer.targets, step)
+        if self._transforms:
+            norm = tf.linalg.global_norm(unpacked)
+        return optimizer.packing.pack(clip(unpacked, section, norm)), norm
 
 
 def build_step_functions(
@@ -208,7 +230,9 @@ def build_step_functions(
 
     # AutoGraph would convert Keras itself on the first trace, which takes 20 times as long.
     @tf.autograph.experimental.do_not_convert
-    def one_step(batches: Tensors, index: tf.Tensor, factors: tf.Tensor, first: tf.Tensor):
+    def one_step(
+        batches: Tensors, index: tf.Tensor, factors: tf.Tensor, first: tf.Tensor
+    ) -> tf.Tensor:
         features = {name: values[index] for name, values in batches.items()}
         return step(features, factors[index], first + tf.cast(index, tf.int64))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
@@ -9,6 +10,7 @@ EXIT_CODE = 143
 """Of a process that SIGTERM ended once its training was saved: 128 + 15, as shells have it."""
 
 _requested = threading.Event()
+_listening = threading.Event()
 
 
 class Interrupted(Exception):
@@ -19,7 +21,16 @@ class Interrupted(Exception):
         self.step = step
 
 
+def stop_on_sigterm() -> None:
+    """Makes SIGTERM a request while a training listens; call it in the main thread.
+
+    While none does there is nothing to save: the process ends at once.
+    """
+    signal.signal(signal.SIGTERM, _on_sigterm)
+
+
 def request_stop() -> None:
+    """Asks the training to save and leave."""
     _requested.set()
 
 
@@ -27,11 +38,20 @@ def stop_requested() -> bool:
     return _requested.is_set()
 
 
-def clear() -> None:
-    """Forgets a request, for a process that goes on after it."""
+def listen() -> None:
+    """Says that the loop looks for a request, and has something to save."""
+    _listening.set()
+
+
+def forget() -> None:
+    """Ends the listening, and drops a request that was answered."""
+    _listening.clear()
     _requested.clear()
 
 
-def stop_on_sigterm() -> None:
-    """Makes SIGTERM a request; call it in the main thread."""
-    signal.signal(signal.SIGTERM, lambda _number, _frame: request_stop())
+def _on_sigterm(_number: int, _frame: object) -> None:
+    if _listening.is_set():
+        request_stop()
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -129,7 +129,9 @@ def replica_count(config: TrainConfig) -> int:
     available = len(_replica_devices())
     replicas = config.replicas or available
     if replicas > available:
-        raise ValueError(f"{replicas} replicas on {available} devices")
+        raise ValueError(
+            f"train.replicas: found {replicas}; allowed: at most {available}, one a device"
+        )
     check_batches(config, replicas)
     return replicas
 

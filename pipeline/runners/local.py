@@ -12,6 +12,7 @@ from tfx.orchestration.portable import runtime_parameter_utils
 
 from pipeline.lineage import Lineage
 from trainer_module.progress import emit
+from trainer_module.stopping import Interrupted
 
 
 class _ReportingNode(beam_dag_runner.PipelineNodeAsDoFn):
@@ -29,6 +30,7 @@ class _ReportingNode(beam_dag_runner.PipelineNodeAsDoFn):
                 seconds=time.monotonic() - began,
                 cause=one_line(error),
                 interrupted=isinstance(error, KeyboardInterrupt),
+                stopped=isinstance(error, Interrupted),
             )
             raise
         run_id = self._pipeline_runtime_spec.pipeline_run_id.field_value.string_value

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import typing
 import urllib.request
 from pathlib import Path
 
-import pytest
+import yaml
 
 from pipeline.config import RunConfig
-
-_COMMANDS = "tapeline"
+from pipeline.config_file import load_config
+from trainer_module.tasks import load_task_class
 
 
 def _shell_lines(text: str) -> list[str]:
@@ -52,23 +54,41 @@ def test_readme_two_commands_are_what_the_makefile_does(repository):
         ".venv/bin/tapeline run configs/digits.yaml",
         ".venv/bin/tapeline predict configs/digits.yaml --sample 3",
     ]
-    assert plan["test"] == [".venv/bin/python -m pytest"]
+    assert plan["test"] == [
+        ".venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder"
+    ]
     assert "make test" in (repository / ".ci" / "run").read_text().splitlines()
 
 
-def test_readme_commands_all_work(repository, digits_run, workdir):
-    """In the folder of the shared run, so that most of it comes from the cache."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+def _commands(repository: Path, *, of_breast_cancer: bool) -> list[str]:
+    """Returns the README's commands that run the second ready job, or the others."""
     lines = _shell_lines(_readme(repository))
-    assert len(lines) >= 7
+    return [line for line in lines if ("configs/breast_cancer.yaml" in line) == of_breast_cancer]
+
+
+def _assert_works(line: str, done) -> None:
+    assert shlex.split(line)[0] == "tapeline"
+    assert done.code == 0, f"{line}\n{done}"
+    assert done.stdout.strip(), line
+
+
+def test_readme_commands_all_work(repository, digits_run, digits_again, workdir, typed):
+    """In the folder of the shared run, so that most of it comes from the cache."""
+    lines = _commands(repository, of_breast_cancer=False)
+    assert len(lines) >= 6
+    lines.remove("tapeline run configs/digits.yaml --json")
+    _assert_works("tapeline run configs/digits.yaml --json", digits_again)
     for line in lines:
-        command = shlex.split(line)
-        assert command[0] == _COMMANDS
-        done = subprocess.run(
-            command, cwd=workdir, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip(), line
+        _assert_works(line, typed(line, workdir))
+
+
+def test_readme_commands_of_the_other_job_work_too(
+    repository, breast_cancer_run, breast_cancer_workdir, typed
+):
+    lines = _commands(repository, of_breast_cancer=True)
+    assert lines
+    for line in lines:
+        _assert_works(line, typed(line, breast_cancer_workdir))
 
 
 def test_readme_output_is_what_a_run_prints(repository, digits_run):
@@ -91,9 +111,10 @@ def test_configuration_page_names_every_key(repository):
         found = []
         for name, field in model.model_fields.items():
             found.append(name)
-            inner = field.annotation
-            if hasattr(inner, "model_fields"):
-                found += keys(inner)
+            # A section that comes in several kinds is a union of them.
+            for inner in (field.annotation, *typing.get_args(field.annotation)):
+                if hasattr(inner, "model_fields"):
+                    found += keys(inner)
         return found
 
     missing = [key for key in keys(RunConfig) if f"`{key}`" not in page and f".{key}`" not in page]
@@ -102,23 +123,22 @@ def test_configuration_page_names_every_key(repository):
     assert all(f"`{section}`" in page for section in sections)
 
 
-@pytest.fixture
-def own_task(repository, tmp_path) -> Path:
-    page = (repository / "docs" / "own_task.md").read_text()
-    blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL)
-    assert [name for name, _ in blocks] == ["mytask/task.py", "mytask/features.py", "mytask.yaml"]
-    for name, text in blocks:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    return tmp_path
+def test_images_page_shows_a_configuration_that_holds_and_every_option(repository, tmp_path):
+    page = (repository / "docs" / "images.md").read_text()
+    (name, text) = re.search(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL).groups()
+    (tmp_path / name).write_text(text)
+    config = load_config(str(tmp_path / name))
+    assert f"tapeline run {name}" in page
+    assert config.task.options["classes"] == config.transform.options["classes"]
 
-
-def test_own_task_page_is_followed_to_a_pushed_model(own_task, tapeline):
-    done = tapeline("run", "mytask.yaml", "--json", cwd=own_task)
-    assert done.code == 0, done
-    assert done.summary["status"] == "pushed"
-    assert done.summary["metrics"]["class/accuracy"] >= 0.9
+    options = inspect.signature(load_task_class("cifar10")).parameters
+    shown = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert shown.keys() == options.keys()
+    for name, parameter in options.items():
+        if name != "classes":
+            expected = parameter.default
+            found = yaml.safe_load(shown[name].strip("`"))
+            assert (tuple(found) if isinstance(found, list) else found) == expected
 
 
 def test_readme_tensorboard_command_shows_the_trainings_of_the_run(repository, digits_run, workdir):

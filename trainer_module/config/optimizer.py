@@ -45,13 +45,22 @@ class OptimizerConfig(Section):
         description="decoupled; not on variables named bias, beta or gamma; "
         "null: 0.0001 for adamw, 0 for the others",
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="sgd and rmsprop")
+    momentum: float | None = Field(
+        None, ge=0, lt=1, description="null: 0.9 for sgd, 0 for rmsprop; no other has it"
+    )
     nesterov: bool = Field(False, description="sgd")
     beta_1: float = Field(0.9, ge=0, lt=1, description="adam and adamw")
     beta_2: float = Field(0.999, ge=0, lt=1, description="adam and adamw")
     rho: float = Field(0.9, ge=0, lt=1, description="rmsprop")
     epsilon: float = Field(1e-7, gt=0, description="all but sgd")
     groups: list[GroupConfig] = Field(default_factory=list)
+
+    @property
+    def inertia(self) -> float:
+        """The momentum, or the rule's usual one."""
+        if self.momentum is None:
+            return 0.9 if self.name == "sgd" else 0.0
+        return self.momentum
 
     @property
     def decay(self) -> float:
@@ -81,6 +90,11 @@ class ScheduleConfig(Section):
     def _boundaries_and_factors_match(self) -> ScheduleConfig:
         if self.kind == "piecewise" and not self.boundaries:
             raise ValueError("boundaries: found none; allowed: one epoch or more under 'piecewise'")
+        if self.kind != "piecewise" and self.boundaries:
+            raise ValueError(
+                f"boundaries: found {self.boundaries} with kind {self.kind!r}; "
+                "allowed: none, or kind 'piecewise'"
+            )
         if len(self.boundaries) != len(self.factors):
             raise ValueError(
                 f"factors: found {len(self.factors)}; allowed: one a boundary "

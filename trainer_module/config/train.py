@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from trainer_module.config.callbacks import CallbacksConfig, DebugConfig
+from trainer_module.config.input import InputConfig
 from trainer_module.config.optimizer import (
     ClipConfig,
     EmaConfig,
@@ -87,6 +88,7 @@ class TrainConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     best: BestConfig = BestConfig()
     warm_start: bool = Field(False, description="begin with the last blessed model's weights")
+    input: InputConfig = InputConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     plateau: PlateauConfig | None = None
@@ -102,7 +104,7 @@ class TrainConfig(Section):
     metrics: dict[str, list[str]] = Field(
         default_factory=dict, description="by head: metrics by name, besides the task's own"
     )
-    class_weights: dict[str, dict[int, float]] = Field(
+    class_weights: dict[str, dict[int, Annotated[float, Field(ge=0)]]] = Field(
         default_factory=dict, description="by head: weight of a row in training by its class"
     )
     example_weight: str | None = Field(

@@ -57,7 +57,7 @@ def test_name_when_it_would_not_do_as_a_folder_then_refused(name, load) -> None:
         ),
         (
             {"train.replicas": 3, "train.strategy": "mirrored"},
-            "train.batch_size: found 64; allowed: a multiple of replicas (3)",
+            "train.batch_size: found 64; allowed: a multiple of replicas x accumulate (3 x 1)",
         ),
     ],
 )

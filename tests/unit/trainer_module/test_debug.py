@@ -19,9 +19,6 @@ from trainer_module.loop import TrainResult, train  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 
 
-WHOLE = Share()
-
-
 def _config(**keys: object) -> TrainConfig:
     values = {"epochs": 4, "batch_size": 32, "eval_batch_size": 50, "steps_per_call": 2}
     return TrainConfig.model_validate({**values, **keys})
@@ -84,8 +81,8 @@ def test_folder_when_it_is_a_fast_dev_run_then_is_its_own_and_empty_each_time(tm
     assert folder_of(_config(), str(training)) == str(training)
 
 
-def _batches(split, calls, share=WHOLE, augment=None) -> list[np.ndarray]:
-    dataset = split.training(calls, 2, 32, share, 0, augment)
+def _batches(split, calls, share=None, augment=None) -> list[np.ndarray]:
+    dataset = split.training(calls, 2, 32, share or Share(), 0, augment)
     return [element["image"].numpy() for element in dataset]
 
 
