@@ -137,6 +137,24 @@ class Request(Callback):
         self.ended = step
 
 
+class Remember(Callback):
+    """Has a state, which a checkpoint keeps; leaves before there is any work, if told to."""
+
+    def __init__(self, value: int, leaves: bool = False) -> None:
+        self.value = value
+        self._leaves = leaves
+
+    def on_train_begin(self, training: Any) -> None:
+        if self._leaves:
+            raise ConnectionAbortedError
+
+    def state(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    def restore(self, state: Any) -> None:
+        self.value = state["value"]
+
+
 @pytest.fixture
 def _forget():
     yield
@@ -159,11 +177,15 @@ def test_request_when_a_call_has_ended_then_saves_there_and_tells_the_callbacks(
 ):
     request = Request(4)
     with pytest.raises(stopping.Interrupted, match="saved at step 4") as caught:
-        _train(tmp_path, train_rows, eval_rows, [request])
+        _train(tmp_path, train_rows, eval_rows, [request, Remember(1), Remember(2)])
     assert caught.value.step == request.ended == 4
     assert not (tmp_path / "best").exists(), "it leaves without an evaluation"
     stopping.clear()
     assert not stopping.stop_requested()
+    again = [Remember(0), Remember(0, leaves=True)]
+    with pytest.raises(ConnectionAbortedError):
+        _train(tmp_path, train_rows, eval_rows, again)
+    assert [callback.value for callback in again] == [1, 2], "two of a class are told apart"
 
 
 def test_sigterm_when_it_comes_then_is_a_request_and_no_death():
