@@ -47,7 +47,7 @@ class MemorySplit(Split):
             position = first[:, tf.newaxis] + tf.range(part, dtype=tf.int64)
             chosen = tf.random.experimental.index_shuffle(
                 tf.reshape(position, [-1]),
-                seed=tf.stack([tf.constant(seed, tf.int64), epoch]),
+                seed=tf.stack([tf.cast(seed, tf.int64), epoch]),
                 max_index=tf.constant(self.rows - 1, tf.int64),
             )
             rows = {name: tf.gather(values, chosen) for name, values in tensors.items()}
@@ -77,4 +77,7 @@ class MemorySplit(Split):
         return tf.data.Dataset.range(batches * share.count).map(batch).prefetch(2 * share.count)
 
     def _tensors(self) -> Tensors:
-        return {name: tf.constant(values) for name, values in self._arrays.items()}
+        # Outside of any graph: a dataset that another machine builds takes them as arguments
+        # rather than as constants, of which a graph may hold 2 GB.
+        with tf.init_scope():
+            return {name: tf.constant(values) for name, values in self._arrays.items()}
