@@ -25,6 +25,9 @@ _HOST = "host.json"
 
 Host = dict[str, Any]
 
+# An IndexError is what TensorFlow's reader makes of a file that ends too soon.
+_UNREADABLE = (OSError, ValueError, IndexError, AssertionError, tf.errors.OpError)
+
 
 class Checkpoints:
     """The `latest` and `best` checkpoints in a folder that is the training's own.
@@ -64,7 +67,7 @@ class Checkpoints:
         for folder in reversed(_folders(self._latest)):
             try:
                 return self._read(folder)
-            except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
+            except _UNREADABLE as error:
                 reason = str(error).strip().splitlines()[0][:200]
                 emit("warning", text=f"checkpoint {folder} cannot be read ({reason}): passed over")
         if _folders(self._latest):
@@ -77,7 +80,8 @@ class Checkpoints:
         """Restores the checkpoint of a step, which another process found to be whole.
 
         Raises:
-            OSError, ValueError, AssertionError, tf.errors.OpError: if this process cannot read it.
+            OSError, ValueError, IndexError, AssertionError, tf.errors.OpError: if this process
+                cannot read it.
         """
         return self._read(self._latest / _name(step))
 

@@ -62,7 +62,7 @@ def train_locally(job: Job) -> JobResult:
     path.write_text(
         job.model_copy(update={"train": alone, "output": None}).model_dump_json(indent=2), "utf-8"
     )
-    with _reserved(_roles(job)) as cluster:
+    with reserve_addresses(_roles(job)) as cluster:
         reading, writing = os.pipe()
         reader = PipeReader(reading, kept=("result",))
         members: list[Member] = []
@@ -95,16 +95,8 @@ def end_with(parent: int) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def _roles(job: Job) -> dict[str, int]:
-    """Returns how many processes of each role there are, the chief first."""
-    workers = job.train.local_workers or 1
-    if job.train.strategy == "multi_worker":
-        return {"worker": workers}
-    return {"chief": 1, "ps": job.train.parameter_servers, "worker": workers}
-
-
 @contextlib.contextmanager
-def _reserved(roles: dict[str, int]) -> Iterator[dict[str, list[str]]]:
+def reserve_addresses(roles: dict[str, int]) -> Iterator[dict[str, list[str]]]:
     """Holds a free port of loopback for each process; yields the addresses by role.
 
     The ports stay bound here, so that nobody else gets them; the servers bind them beside us,
@@ -120,6 +112,14 @@ def _reserved(roles: dict[str, int]) -> Iterator[dict[str, list[str]]]:
                 held.bind(("127.0.0.1", 0))
                 cluster[role].append(f"127.0.0.1:{held.getsockname()[1]}")
         yield cluster
+
+
+def _roles(job: Job) -> dict[str, int]:
+    """Returns how many processes of each role there are, the chief first."""
+    workers = job.train.local_workers or 1
+    if job.train.strategy == "multi_worker":
+        return {"worker": workers}
+    return {"chief": 1, "ps": job.train.parameter_servers, "worker": workers}
 
 
 def _start(

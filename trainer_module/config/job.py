@@ -32,10 +32,8 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _features_are_known(self) -> DataConfig:
         if bool(self.features) == (self.transform is not None):
-            found = "both" if self.features else "neither"
-            raise ValueError(
-                f"features: found {found} features and transform; allowed: one of them"
-            )
+            found = "it and transform" if self.features else "neither it nor transform"
+            raise ValueError(f"features: found {found}; allowed: one of the two")
         return self
 
 
