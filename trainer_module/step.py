@@ -34,11 +34,16 @@ class StepFunctions:
         train: (iterator, n) -> the sum of n steps' vectors. n is an int32 scalar tensor of at most
             the batches that an element holds: one trace serves every n.
         evaluate: (iterator, n) -> the sum of the vectors of n batches.
+        take_steps: (iterator, first, n) -> as `train` from step `first` on, without the counter;
+            to be called in a tf.function.
+        evaluate_batch: (features of a batch) -> its vector; to be called in a tf.function.
         train_layout, evaluation_layout: of the vectors.
     """
 
     train: Callable[[Iterator, tf.Tensor], tf.Tensor]
     evaluate: Callable[[Iterator, tf.Tensor], tf.Tensor]
+    take_steps: Callable[[Iterator, tf.Tensor, tf.Tensor], tf.Tensor]
+    evaluate_batch: Callable[[Tensors], tf.Tensor]
     train_layout: Layout
     evaluation_layout: Layout
 
@@ -249,10 +254,8 @@ def build_step_functions(
         rest = {name: value for name, value in features.items() if name != WEIGHT}
         return objective.evaluate(float32(state.model(rest, training=False)), rest, weight)
 
-    @tf.function
-    def train(iterator: Iterator, n: tf.Tensor) -> tf.Tensor:
+    def take_steps(iterator: Iterator, first: tf.Tensor, n: tf.Tensor) -> tf.Tensor:
         batches = next(iterator)
-        first = state.step.read_value()
         # The factors of a call are computed together, once, rather than one in each step.
         factors = schedule(first + tf.range(tf.cast(n, tf.int64))) * state.plateau.read_value()
         total = tf.zeros([layout.size])
@@ -260,6 +263,11 @@ def build_step_functions(
             tf.autograph.experimental.set_loop_options(parallel_iterations=in_flight)
             vectors = strategy.run(one_step, args=(batches, index, factors, first))
             total += strategy.experimental_local_results(vectors)[0]
+        return total
+
+    @tf.function
+    def train(iterator: Iterator, n: tf.Tensor) -> tf.Tensor:
+        total = take_steps(iterator, state.step.read_value(), n)
         state.step.assign_add(tf.cast(n, tf.int64))
         return total
 
@@ -272,7 +280,7 @@ def build_step_functions(
             total += strategy.reduce(tf.distribute.ReduceOp.SUM, vectors, axis=None)
         return total
 
-    return StepFunctions(train, evaluate, layout, evaluation_layout)
+    return StepFunctions(train, evaluate, take_steps, one_evaluation, layout, evaluation_layout)
 
 
 def _accumulate(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,35 +30,10 @@ from trainer_module.tasks.digits import Digits, features  # isort: skip
 
 Rows = dict[str, np.ndarray]
 
-DRIVER = Path(__file__).with_name("train_driver.py")
-
 RAW_SPEC = {
     "image": tf.io.FixedLenFeature([64], tf.float32),
     "digit": tf.io.FixedLenFeature([1], tf.int64),
 }
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a driver process left behind."""
-
-    returncode: int
-    stderr: str
-    folder: Path
-    output: Path
-
-    def weights(self) -> list[np.ndarray]:
-        with np.load(self.output / "weights.npz") as data:
-            return [data[name] for name in data]
-
-    def result(self) -> dict[str, Any]:
-        return json.loads((self.output / "result.json").read_text())
-
-    def calls(self) -> list[tuple[int, dict[str, float]]]:
-        return [(step, values) for step, values in self.result()["calls"]]
-
-    def losses(self) -> list[tuple[int, float]]:
-        return [(step, values["loss"]) for step, values in self.calls()]
 
 
 def _transformed(count: int, first: int) -> Rows:
@@ -87,28 +59,6 @@ def train_rows() -> Rows:
 def eval_rows() -> Rows:
     """150 other digits: 64 does not divide them."""
     return _transformed(150, first=1000)
-
-
-@pytest.fixture(scope="session")
-def drive(
-    tmp_path_factory: pytest.TempPathFactory, train_rows: Rows, eval_rows: Rows
-) -> Callable[..., Finished]:
-    """Runs the driver to its end, or its death, with the given options."""
-    data = tmp_path_factory.mktemp("data") / "digits.npz"
-    arrays = {"train": train_rows, "eval": eval_rows}
-    np.savez(
-        data, **{f"{split}/{name}": arrays[split][name] for split in arrays for name in train_rows}
-    )
-
-    def run(folder: Path, **options: object) -> Finished:
-        output = tmp_path_factory.mktemp("driver") / "output"
-        command = [sys.executable, str(DRIVER), f"--data={data}"]
-        command += [f"--folder={folder}", f"--output={output}"]
-        command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
-        return Finished(process.returncode, process.stderr, folder, output)
-
-    return run
 
 
 @pytest.fixture(scope="session")
