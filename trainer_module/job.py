@@ -78,7 +78,7 @@ def run(job: Job, callbacks: Sequence[Callback] | None = None) -> JobResult | No
     """Trains, from the latest checkpoint in the job's folder if there is one, and exports.
 
     Args:
-        callbacks: in place of progress, TensorBoard and history; not across processes.
+        callbacks: in place of the configuration's; not across processes.
 
     Returns:
         None in a process that only serves others, or has nothing to do.
@@ -141,34 +141,38 @@ def _run_here(job: Job, callbacks: Sequence[Callback] | None) -> tuple[JobResult
 
 
 def _train(job: Job, place: Place, callbacks: Sequence[Callback] | None) -> JobResult:
-    from trainer_module.callbacks import History, Progress, TensorBoard
-    from trainer_module.data import MemorySplit, read_examples
+    from trainer_module import debug
+    from trainer_module.callbacks.factory import make_callbacks
+    from trainer_module.data import make_augment, open_split
     from trainer_module.loop import train
     from trainer_module.strategy import make_strategy
     from trainer_module.tasks import make_task
+    from trainer_module.warm_start import read_weights
 
     # Before anything else: a cluster's collectives cannot be set up once an operation has run.
     strategy = make_strategy(job.train)
     spec = feature_spec(job.data)
-    train_split = MemorySplit(read_examples(job.data.train, spec))
-    eval_split = MemorySplit(read_examples(job.data.eval, spec))
-    os.makedirs(job.folder, exist_ok=True)
+    section, cache = job.train.input, os.path.join(job.folder, "input")
+    config, train_split, eval_split = debug.limit(
+        job.train,
+        open_split(job.data.train, spec, section, cache),
+        open_split(job.data.eval, spec, section, cache),
+    )
+    emit("train_data", train=train_split.rows, eval=eval_split.rows)
+    folder = debug.prepare_folder(config, job.folder, place.is_chief)
     if callbacks is None:
-        callbacks = [Progress()]
-        if place.is_chief:
-            callbacks += [
-                TensorBoard(os.path.join(job.folder, "tensorboard")),
-                History(os.path.join(job.folder, "history.jsonl")),
-            ]
+        callbacks = make_callbacks(config, folder)
     result = train(
         make_task(job.task),
         spec,
         train_split,
         eval_split,
-        job.train,
-        job.folder,
+        config,
+        folder,
         callbacks,
+        augment=make_augment(section.augment, spec),
         strategy=strategy,
+        initial=read_weights(job.base_model) if job.base_model else None,
     )
     return JobResult(
         best_step=result.best_step,
@@ -183,11 +187,12 @@ def _train(job: Job, place: Place, callbacks: Sequence[Callback] | None) -> JobR
 def best_model(task: Task, spec: dict[str, Any], config: TrainConfig, folder: str) -> keras.Model:
     """Returns the model of the best checkpoint, built anew: it knows of no strategy."""
     from trainer_module.checkpoint import load_best
+    from trainer_module.debug import folder_of
     from trainer_module.state import build_model, seed_keras
 
     seed_keras(config.seed)
     model = build_model(task, spec, "float32")
-    load_best(folder, model)
+    load_best(folder_of(config, folder), model)
     return model
 
 
