@@ -155,13 +155,6 @@ class Remember(Callback):
         self.value = state["value"]
 
 
-@pytest.fixture
-def _forget():
-    yield
-    stopping.clear()
-
-
-@pytest.mark.usefixtures("_forget")
 def test_request_when_it_comes_with_the_last_step_then_the_training_is_done(
     tmp_path, train_rows, eval_rows
 ):
@@ -171,7 +164,6 @@ def test_request_when_it_comes_with_the_last_step_then_the_training_is_done(
     assert request.ended == 20
 
 
-@pytest.mark.usefixtures("_forget")
 def test_request_when_a_call_has_ended_then_saves_there_and_tells_the_callbacks(
     tmp_path, train_rows, eval_rows
 ):
@@ -180,21 +172,44 @@ def test_request_when_a_call_has_ended_then_saves_there_and_tells_the_callbacks(
         _train(tmp_path, train_rows, eval_rows, [request, Remember(1), Remember(2)])
     assert caught.value.step == request.ended == 4
     assert not (tmp_path / "best").exists(), "it leaves without an evaluation"
-    stopping.clear()
-    assert not stopping.stop_requested()
+    assert not stopping.stop_requested(), "an answered request is forgotten"
     again = [Remember(0), Remember(0, leaves=True)]
     with pytest.raises(ConnectionAbortedError):
         _train(tmp_path, train_rows, eval_rows, again)
     assert [callback.value for callback in again] == [1, 2], "two of a class are told apart"
 
 
-def test_sigterm_when_it_comes_then_is_a_request_and_no_death():
+@pytest.fixture
+def handled():
+    """SIGTERM is handled as a training's process does, and as before afterwards."""
     before = signal.getsignal(signal.SIGTERM)
-    try:
-        stopping.stop_on_sigterm()
-        assert not stopping.stop_requested()
-        signal.raise_signal(signal.SIGTERM)
-        assert stopping.stop_requested()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        stopping.clear()
+    stopping.stop_on_sigterm()
+    yield
+    signal.signal(signal.SIGTERM, before)
+    stopping.forget()
+
+
+@pytest.mark.usefixtures("handled")
+def test_sigterm_when_a_training_listens_then_is_a_request_until_it_is_forgotten():
+    stopping.listen()
+    assert not stopping.stop_requested()
+    signal.raise_signal(signal.SIGTERM)
+    assert stopping.stop_requested()
+    stopping.forget()
+    assert not stopping.stop_requested()
+
+
+@pytest.mark.parametrize("first", ["", "stopping.listen(); stopping.forget(); "])
+def test_sigterm_when_no_training_listens_then_ends_the_process(first):
+    script = (
+        "import signal; from trainer_module import stopping; stopping.stop_on_sigterm(); "
+        f"{first}signal.raise_signal(signal.SIGTERM); print('alive')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")
