@@ -90,6 +90,26 @@ def train(
     _run(job)
 
 
+@app.command()
+def replay(
+    folder: Annotated[
+        Path, typer.Argument(help="What a training saved of the step where it went wrong.")
+    ],
+) -> None:
+    """Takes a step that gave a number that is not finite once more, and says where it was born.
+
+    Exit codes: 0 found it again, 1 did not, 2 the folder holds no such step.
+    """
+    if not (folder / "report.json").is_file():
+        print(f"error: {folder}: found no report.json; allowed: a step's folder", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    from trainer_module.numerics import replay as take_again
+
+    finding = take_again(str(folder))
+    print(finding)
+    sys.exit(EXIT_FAILED if finding.kind == "none" else 0)
+
+
 def _run(job: Job) -> None:
     """Runs a job to the end of this process."""
     from trainer_module import watchdog
