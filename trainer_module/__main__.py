@@ -120,6 +120,8 @@ def _run(job: Job) -> None:
         result = run(job)
     except stopping.Interrupted as error:
         print(f"stopped: {error}", file=sys.stderr)
+        if member:
+            watchdog.leave(stopping.EXIT_CODE, "done")
         sys.exit(stopping.EXIT_CODE)
     except watchdog.PeerLost as error:
         watchdog.leave(watchdog.EXIT_CODE, str(error))
@@ -129,6 +131,8 @@ def _run(job: Job) -> None:
         _fail(EXIT_FAILED, error, member)
     if result is not None:
         emit("result", **vars(result))
+    if member:
+        watchdog.leave(0, "done")
 
 
 def _fail(code: int, error: Exception, member: bool) -> None:

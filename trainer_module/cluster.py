@@ -174,12 +174,21 @@ def _watch(members: list[Member], reader: PipeReader, job: Job) -> JobResult:
                 del fields["kind"]
                 return JobResult(**fields)
             time.sleep(_POLL_SECONDS)
-        for member in members:
-            _signal(member, signal.SIGTERM)
-        _wait(members, _SAVE_SECONDS)
+        _stop(members)
         raise stopping.Interrupted(_saved_step(job))
     finally:
         stopping.forget()
+
+
+def _stop(members: list[Member]) -> None:
+    """Asks all to save and leave, and waits while that can come to pass."""
+    for member in members:
+        _signal(member, signal.SIGTERM)
+    end = time.monotonic() + _SAVE_SECONDS
+    while time.monotonic() < end and any(member.code is None for member in members):
+        if any(member.code not in (None, 0, stopping.EXIT_CODE) for member in members):
+            return
+        time.sleep(_POLL_SECONDS)
 
 
 def _raise_death(failed: list[Member], job: Job) -> None:

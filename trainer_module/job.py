@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from yaml import YAMLError
 
+from trainer_module import stopping
 from trainer_module.config import TrainConfig
 from trainer_module.config.job import DataConfig, Job
 from trainer_module.config.train import CLUSTER_STRATEGIES
@@ -126,6 +127,8 @@ def _run_here(job: Job, callbacks: Sequence[Callback] | None) -> tuple[JobResult
         code = parameter_server.serve(place, job.train, job.folder)
         watchdog.leave(code, f"{place.name}: the coordinator is gone")
     configure_devices(job.train)
+    # From the start: one that left at once, before it has saved, would leave the others waiting.
+    stopping.listen()
     parameter_server.say_unfinished(job.folder)
     with watchdog.Watchdog(job.train.stall_seconds):
         try:
@@ -151,6 +154,7 @@ def _train(job: Job, place: Place, callbacks: Sequence[Callback] | None) -> JobR
 
     # Before anything else: a cluster's collectives cannot be set up once an operation has run.
     strategy = make_strategy(job.train)
+    stopping.listen_again()
     spec = feature_spec(job.data)
     section, cache = job.train.input, os.path.join(job.folder, "input")
     config, train_split, eval_split = debug.limit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import gc
 import time
 from collections.abc import Callable, Iterator
 
@@ -120,12 +121,26 @@ class SynchronousRunner(Runner):
             total = total + self._evaluate(iterator, tf.constant(n)).numpy().astype(np.float64)
             done += n
             watchdog.beat()
+        if self._place.workers > 1:
+            self._collect_garbage()
         return np.asarray(total)
 
     def agree(self, *numbers: float) -> tuple[float, ...]:
         if self._place.workers == 1:
             return numbers
         return tuple(self._sum_over_workers(tf.constant(numbers, tf.float64)).numpy().tolist())
+
+    def _collect_garbage(self) -> None:
+        """Collects garbage here alone, where all workers are between two calls.
+
+        What a collection destroys may wait for the other workers, half a minute has been seen; and
+        these wait for this one if it comes in the middle of a call.
+        """
+        gc.collect()
+        if gc.isenabled():
+            gc.disable()
+            # What lives now lives to the end: the next collections need not look at it.
+            gc.freeze()
 
     @tf.function
     def _sum_over_workers(self, numbers: tf.Tensor) -> tf.Tensor:

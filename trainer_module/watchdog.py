@@ -120,7 +120,8 @@ def explain(error: tf.errors.OpError) -> PeerLost | None:
 def leave(code: int, message: str) -> None:
     """Ends the process at once.
 
-    An orderly end would wait for the others at a barrier that one of them never comes to.
+    An orderly end waits for the others: at a barrier that one that is gone never comes to, and in
+    the destructors of what they shared, which has been seen to take half a minute.
     """
     print(f"error: {message}" if code else message, file=sys.stderr, flush=True)
     logging.shutdown()

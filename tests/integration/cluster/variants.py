@@ -22,7 +22,7 @@ from trainer_module.job import feature_spec
 from trainer_module.loop import train
 from trainer_module.strategy import configure_devices, make_strategy, read_place
 from trainer_module.tasks.digits import Digits
-from trainer_module.watchdog import Watchdog
+from trainer_module.watchdog import Watchdog, leave
 
 
 class Record(Callback):
@@ -76,3 +76,4 @@ def main(request: dict) -> None:
 if __name__ == "__main__":
     with Watchdog(60.0):
         main(json.loads(Path(sys.argv[1]).read_text()))
+    leave(0, "done")
