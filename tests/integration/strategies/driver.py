@@ -18,9 +18,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-import features  # the modules beside this one
-
-import task as tasks  # isort: skip
+from tests.integration.strategies import features  # isort: skip
+from tests.integration.strategies import task as tasks  # isort: skip
 
 from trainer_module import parameter_server  # isort: skip
 from trainer_module.callbacks import Callback  # isort: skip
