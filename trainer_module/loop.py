@@ -88,7 +88,11 @@ def train(
         steps_per_epoch=steps_per_epoch,
         names=tuple(engine.functions.evaluation_layout.names),
     )
-    watching = [c for c in callbacks if place.is_chief or not c.chief_only]
+    watching = [
+        callback
+        for callback in (*callbacks, *task.callbacks(folder))
+        if place.is_chief or not callback.chief_only
+    ]
     loop = _Loop(training, engine, watching)
     with strategy.scope():
         last_step = loop.run()

@@ -23,6 +23,7 @@ from trainer_module.progress import emit
 from trainer_module.state import build_model, seed_keras
 from trainer_module.strategy import configure_devices
 from trainer_module.tasks import make_task
+from trainer_module.tasks.base import SAMPLES
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -87,7 +88,9 @@ def run_fn(fn_args: FnArgs) -> None:
         reference.read_serialized(raw_examples, _REFERENCE_ROWS),
         os.path.join(fn_args.model_run_dir, reference.FILE_NAME),
     )
-    shutil.copytree(tensorboard, os.path.join(fn_args.model_run_dir, "tensorboard"))
+    for name in ("tensorboard", SAMPLES):
+        if os.path.isdir(os.path.join(folder, name)):
+            shutil.copytree(os.path.join(folder, name), os.path.join(fn_args.model_run_dir, name))
     shutil.copy(os.path.join(folder, "history.jsonl"), fn_args.model_run_dir)
 
 

@@ -86,7 +86,8 @@ class ReplicaStep:
                 for variable in player.optimizer.targets
                 for kind in ("gradient", "weight", "update")
             ]
-        return Layout(losses, self._objective.measured, extras)
+        measured = self._objective.measured if self._state.players[0].phase.measured else {}
+        return Layout(losses, measured, extras)
 
     def __call__(self, features: Tensors, factor: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Takes the step.
@@ -101,10 +102,12 @@ class ReplicaStep:
         """
         loss = tf.constant(0.0)
         sums, measured, extras, report = [], tf.zeros([0]), [], []
+        finite = tf.constant(True)
         for player in self._state.players:
             for _ in range(player.phase.repeats):
                 gradients, vector = self._summed(player, features)
                 norm, rate, norms = self._apply(player, gradients, factor, step)
+                finite = tf.logical_and(finite, tf.math.is_finite(norm))
             count = len(player.phase.losses)
             loss += vector[0]
             sums.append(vector[1 : 1 + count])
@@ -115,7 +118,6 @@ class ReplicaStep:
         if self._state.average is not None:
             self._state.average.update(step)
         if self._state.scale is not None:
-            finite = tf.math.is_finite(norm)
             extras = [tf.where(tf.math.is_finite(value), value, 0.0) for value in extras]
             extras += [self._state.scale.read(), 1.0 - tf.cast(finite, tf.float32)]
             self._state.scale.update(finite)
