@@ -44,9 +44,11 @@ def split_digits() -> tuple[Arrays, Arrays]:
     arrays: Arrays = {name: values.astype(np.float32) for name, values in rows.items()}
     arrays = {**arrays, features.CLASS: classes.astype(np.int64)}
     held_out = np.arange(len(images)) % 4 == 3
-    return tuple(
-        {name: a[chosen] for name, a in arrays.items()} for chosen in (~held_out, held_out)
-    )
+    return _select(arrays, ~held_out), _select(arrays, held_out)
+
+
+def _select(arrays: Arrays, chosen: np.ndarray) -> Arrays:
+    return {name: values[chosen] for name, values in arrays.items()}
 
 
 class _Print(Callback):
