@@ -3,7 +3,7 @@ CONFIG ?= configs/digits.yaml
 BIN := .venv/bin
 SOURCES := pipeline components trainer_module serving tests benchmarks setup.py
 
-.PHONY: help run test test-slow lint format bench lock clean
+.PHONY: help run test test-slow lint format bench bench-loop bench-input lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | awk '{t=$$1; $$1=""; printf "%-10s%s\n", t, $$0}'
@@ -12,8 +12,8 @@ run: .venv/.run-stamp  ## Train, evaluate and push CONFIG (default digits), then
 	$(BIN)/tapeline run $(CONFIG)
 	$(BIN)/tapeline predict $(CONFIG) --sample 3
 
-test: .venv/.dev-stamp  ## Run the tests (about 20 minutes on two cores).
-	$(BIN)/python -m pytest
+test: .venv/.dev-stamp  ## Run the tests (about 10 minutes on two cores).
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-slow: .venv/.dev-stamp  ## Run the tests that take too long for every change.
 	$(BIN)/python -m pytest -m slow
@@ -31,10 +31,17 @@ format: .venv/.dev-stamp  ## Format the code.
 bench: .venv/.run-stamp  ## Time whole runs against importing TFX.
 	$(BIN)/python -m benchmarks.whole_run
 
+bench-loop: .venv/.run-stamp build/bench-packages/.stamp  ## Time the training loop against others.
+	TF_CPP_MIN_LOG_LEVEL=3 PYTHONPATH=build/bench-packages $(BIN)/python -W ignore -m benchmarks.loop
+
+bench-input: .venv/.run-stamp  ## Time the training's input against a bare TFRecordDataset.
+	$(BIN)/python -m benchmarks.input_pipeline
+
 lock: .venv/.run-stamp  ## Resolve requirements/*.in into the locks again.
 	UV=$$(command -v uv || echo build/uv/bin/uv); cd requirements; case $$UV in build/*) UV=../$$UV;; esac; \
 	for name in uv tfx-1.16 dev; do \
-	    $$UV pip compile -q --python-version 3.10 --generate-hashes $$name.in -o $$name.txt; done
+	    $$UV pip compile -q --python-version 3.10 --generate-hashes $$name.in -o $$name.txt; done; \
+	$$UV pip compile -q --python-version 3.10 --generate-hashes --no-deps bench.in -o bench.txt
 
 clean:  ## Remove the environment and what was built; runs/ stays.
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
@@ -45,4 +52,8 @@ clean:  ## Remove the environment and what was built; runs/ stays.
 
 .venv/.dev-stamp: .venv/.run-stamp requirements/dev.txt
 	sh requirements/bootstrap.sh dev
+	touch $@
+
+build/bench-packages/.stamp: requirements/bench.txt | .venv/.run-stamp
+	sh requirements/bootstrap.sh bench
 	touch $@

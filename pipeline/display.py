@@ -19,7 +19,7 @@ from rich.text import Text
 from pipeline.report import CACHED, FAILED, NOT_BLESSED, Node, Summary
 from trainer_module.progress import LOGGER_NAME
 
-_LOOKUPS = ("Baseline",)
+_LOOKUPS = ("Baseline", "WarmStart")
 """Nodes that look something up in the metadata: no work that one waits for, or that is cached."""
 
 
@@ -64,6 +64,19 @@ class Display(logging.Handler, abc.ABC):
     def say(self, text: str) -> None:
         """Shows a line of its own."""
 
+    def _say_aside(self, event: dict[str, Any]) -> None:
+        """Says what a training began or ended with, where that is out of the ordinary."""
+        kind = event.get("kind")
+        if kind == "train_begin" and event["step"]:
+            self.say(f"  resumed from the checkpoint at step {event['step']}")
+        elif kind == "warm_start":
+            fresh = f"; new: {', '.join(event['fresh'])}" if event["fresh"] else ""
+            self.say(f"  began with {event['taken']} variables of the last blessed model{fresh}")
+        elif kind == "trained" and event["stopped"]:
+            self.say(f"  ended after {event['steps']} steps: {event['stopped']}")
+        elif kind == "warning":
+            self.say(f"  warning: {event['text']}")
+
     @abc.abstractmethod
     def show(self, event: dict[str, Any]) -> None:
         """Shows an event."""
@@ -89,12 +102,13 @@ class PlainDisplay(Display):
             self.say(f"{node.name:<18} {node.state:<7} {node.seconds:6.1f} s")
         elif kind == "train_begin":
             self._epochs = event["total_steps"] // event["steps_per_epoch"]
-            if event["step"]:
-                self.say(f"  resumed from the checkpoint at step {event['step']}")
+            self._say_aside(event)
         elif kind == "epoch_end" and _is_worth_a_line(
             event["epoch"], self._epochs, self._TRAINING_LINES
         ):
             self.say(f"  epoch {event['epoch']}/{self._epochs}  {_figures(event['eval'])}")
+        else:
+            self._say_aside(event)
 
 
 class RichDisplay(Display):
@@ -148,10 +162,10 @@ class RichDisplay(Display):
                 "", total=event["total_steps"], completed=event["step"], epoch=0, epochs=epochs,
                 figures="", speed=0.0, left="?",
             )  # fmt: skip
-            if event["step"]:
-                self.say(f"  resumed from the checkpoint at step {event['step']}")
+            self._say_aside(event)
         elif kind == "trained":
             self._running, self._task = "Trainer: exporting", None
+            self._say_aside(event)
         elif kind == "train_step" and self._task is not None:
             speed = event["steps_per_second"]
             left = (event["total_steps"] - event["step"]) / speed if speed else 0.0
@@ -159,6 +173,8 @@ class RichDisplay(Display):
                 self._task, completed=event["step"], epoch=event["epoch"], speed=speed,
                 left=f"{left:.0f} s", figures=_figures(event["values"]),
             )  # fmt: skip
+        else:
+            self._say_aside(event)
 
     def _render(self) -> Group:
         parts: list[Any] = []

@@ -6,6 +6,9 @@ from __future__ import annotations
 # takes twice as long.
 from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
@@ -64,6 +67,12 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
     )
+    # Which blessed model is the last is looked up before the training adds one of its own.
+    last_blessed = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("WarmStart")
     trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
         raw_examples=example_gen.outputs["examples"],
@@ -76,6 +85,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
             code=source_hash("trainer_module.run_fn", task_module),
             checkpoint_root=str(root / "checkpoints"),
         ),
+        base_model=last_blessed.outputs["model"] if config.train.warm_start else None,
     )
     baseline = Resolver(
         strategy_class=BaselineStrategy,
@@ -108,6 +118,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
             schema_gen,
             example_validator,
             transform,
+            *([last_blessed] if config.train.warm_start else []),
             trainer,
             baseline,
             evaluator,

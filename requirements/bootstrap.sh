@@ -1,5 +1,6 @@
 #!/bin/sh
 # Makes .venv from the locks: `sh requirements/bootstrap.sh run`, or `dev` with what tests need.
+# `bench` puts what benchmarks compare with into build/bench-packages, for use on top of .venv.
 set -eu
 
 kind=${1:-run}
@@ -43,6 +44,12 @@ if [ -z "$uv" ]; then
     say "Install one of: Python 3.10 (Debian: python3.10 and python3.10-venv; or pyenv install 3.10),"
     say "or uv, which brings a Python of its own. Then run make again."
     exit 1
+fi
+if [ "$kind" = bench ]; then
+    rm -rf build/bench-packages
+    # Without dependencies: .venv has those that are used, and it must not change.
+    exec "$uv" pip install -q --python .venv/bin/python --target build/bench-packages --no-deps \
+        --require-hashes -r requirements/bench.txt
 fi
 if [ -z "$python" ]; then
     say "No Python 3.10 on PATH or in pyenv: asking uv for its own."

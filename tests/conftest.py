@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -35,6 +36,33 @@ class Finished:
 
 Tapeline = Callable[..., Finished]
 
+# Fixtures that take minutes of runs to make, and whose: longest first.
+_SHARED = {
+    "workdir": "digits",
+    "breast_cancer_workdir": "breast_cancer",
+    "checkout": "breast_cancer",
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives a file's tests to one worker, and to one those of the files that share runs.
+
+    What is made once for a module, or for a session, is then not made by every worker. The long
+    groups come first, so that the workers end together.
+    """
+    ranks = list(dict.fromkeys(_SHARED.values()))
+    shared = {item: _shared_runs(item) for item in items}
+    for item, group in shared.items():
+        item.add_marker(pytest.mark.xdist_group(group or str(item.path.relative_to(REPOSITORY))))
+    items.sort(key=lambda item: ranks.index(shared[item]) if shared[item] else len(ranks))
+
+
+def _shared_runs(item: pytest.Item) -> str | None:
+    """Returns the group of a test by the runs that it looks at; None if there are none."""
+    used = getattr(item, "fixturenames", ())
+    return next((group for fixture, group in _SHARED.items() if fixture in used), None)
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
@@ -48,15 +76,23 @@ def tapeline() -> Tapeline:
     def call(
         *arguments: str, cwd: Path, stdin: str | None = None, env: Mapping[str, str] | None = None
     ) -> Finished:
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *arguments],
-            cwd=cwd,
-            input=stdin,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        command = [sys.executable, "-m", "pipeline.cli", *arguments]
+        return _finish(command, cwd=cwd, input=stdin, env={**os.environ, **(env or {})})
 
     return call
+
+
+@pytest.fixture(scope="session")
+def typed() -> Callable[[str, Path], Finished]:
+    """Runs a command word for word in a folder, with the environment's commands on PATH."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def call(line: str, cwd: Path) -> Finished:
+        return _finish(shlex.split(line), cwd=cwd, env={**os.environ, "PATH": path})
+
+    return call
+
+
+def _finish(command: list[str], **options: Any) -> Finished:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    return Finished(done.returncode, done.stdout, done.stderr)

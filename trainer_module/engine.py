@@ -20,6 +20,7 @@ from trainer_module.state import TrainState, build_state, seed_keras
 from trainer_module.step import ReplicaStep, StepFunctions, build_step_functions
 from trainer_module.strategy import Place
 from trainer_module.tasks.base import Task, float32
+from trainer_module.warm_start import Weights
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def build_engine(
     strategy: tf.distribute.Strategy,
     place: Place,
     augment: Augment | None,
+    initial: Weights | None,
 ) -> Engine:
     """Builds a training at its first step.
 
@@ -52,7 +54,7 @@ def build_engine(
     transforms = load_transforms(config.gradient_transforms)
     seed_keras(config.seed)
     with strategy.scope():
-        state = build_state(task, feature_spec, config)
+        state = build_state(task, feature_spec, config, initial)
         sample = eval_split.head(1)
         outputs = check_model(task, state.model, sample)
         objective = Objective(task, config, outputs, sample)

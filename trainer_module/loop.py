@@ -20,6 +20,7 @@ from trainer_module.engine import Engine, build_engine
 from trainer_module.runner import CallSizer, timed
 from trainer_module.strategy import make_strategy, read_place
 from trainer_module.tasks.base import Task
+from trainer_module.warm_start import Weights
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     augment: Augment | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    initial: Weights | None = None,
 ) -> TrainResult:
     """Trains to the end, from the latest checkpoint in the folder if there is one.
 
@@ -57,6 +59,7 @@ def train(
         folder: of this configuration, code and data alone: a checkpoint that is found there is
             taken for an earlier part of this very training.
         augment: random change of the training batches.
+        initial: weights to begin with, by variable name; None for the model's own.
         strategy: one that the process has already; None to make the configuration's.
 
     Raises:
@@ -74,7 +77,7 @@ def train(
     strategy = strategy or make_strategy(config)
     place = read_place(config)
     engine = build_engine(
-        task, feature_spec, train_split, eval_split, config, strategy, place, augment
+        task, feature_spec, train_split, eval_split, config, strategy, place, augment, initial
     )
     training = Training(
         task=task,

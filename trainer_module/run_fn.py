@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -16,7 +17,7 @@ from trainer_module import reference
 from trainer_module.callbacks import History, Progress, TensorBoard
 from trainer_module.checkpoint import load_best
 from trainer_module.config import TrainerSettings
-from trainer_module.data import MemorySplit, Split, read_examples
+from trainer_module.data import Split, make_augment, open_split
 from trainer_module.export import ServingModel
 from trainer_module.loop import train
 from trainer_module.progress import emit
@@ -24,6 +25,7 @@ from trainer_module.state import build_model, seed_keras
 from trainer_module.strategy import configure_devices
 from trainer_module.tasks import make_task
 from trainer_module.tasks.base import SAMPLES
+from trainer_module.warm_start import read_weights
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -46,10 +48,12 @@ def run_fn(fn_args: FnArgs) -> None:
     configure_devices(settings.train)
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     feature_spec = transform.transformed_feature_spec()
-    train_split = MemorySplit(read_examples(fn_args.train_files, feature_spec))
-    eval_split = MemorySplit(read_examples(fn_args.eval_files, feature_spec))
+    section, cache = settings.train.input, os.path.join(settings.checkpoint_root, "input")
+    train_split = open_split(fn_args.train_files, feature_spec, section, cache)
+    eval_split = open_split(fn_args.eval_files, feature_spec, section, cache)
 
-    folder = os.path.join(settings.checkpoint_root, _key(settings, train_split, eval_split))
+    base = fn_args.base_model if settings.train.warm_start else None
+    folder = os.path.join(settings.checkpoint_root, _key(settings, base, train_split, eval_split))
     tensorboard = os.path.join(folder, "tensorboard")
     history = History(os.path.join(folder, "history.jsonl"))
     os.makedirs(folder, exist_ok=True)
@@ -64,6 +68,8 @@ def run_fn(fn_args: FnArgs) -> None:
         settings.train,
         folder,
         [Progress(), TensorBoard(tensorboard), history],
+        augment=make_augment(section.augment, feature_spec),
+        initial=read_weights(base) if base else None,
     )
     emit(
         "trained",
@@ -94,10 +100,14 @@ def run_fn(fn_args: FnArgs) -> None:
     shutil.copy(os.path.join(folder, "history.jsonl"), fn_args.model_run_dir)
 
 
-def _key(settings: TrainerSettings, *splits: Split) -> str:
+def _key(settings: TrainerSettings, base_model: str | None, *splits: Split) -> str:
     """Returns the name of the checkpoint folder, readable at its start and unique at its end."""
     content = settings.model_dump_json(exclude={"checkpoint_root"})
     content += "".join(split.fingerprint() for split in splits)
+    if base_model:
+        index = os.path.join(base_model, "variables", "variables.index")
+        # The index of a checkpoint holds a checksum of each tensor.
+        content += hashlib.sha256(Path(index).read_bytes()).hexdigest()
     name = settings.task.name.rpartition(".")[2]
     return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 

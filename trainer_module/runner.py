@@ -15,6 +15,12 @@ from trainer_module.step import StepFunctions
 from trainer_module.strategy import Place, share_of
 from trainer_module.trace_guard import TraceGuard
 
+_EVALUATION_CALL = 50
+"""Batches of an evaluation in one call."""
+
+_HORIZON = 100_000
+"""Steps that are planned ahead, up to the end of their epoch: a plan takes memory."""
+
 
 class Runner(abc.ABC):
     """Takes steps and evaluates, wherever that happens."""
@@ -63,6 +69,7 @@ class SynchronousRunner(Runner):
         self._total_steps = total_steps
         self._augment = augment
         self._iterator: Iterator | None = None
+        self._step = self._planned = self._steps_per_call = 0
         self._train = TraceGuard(functions.train, "train")
         self._evaluate = TraceGuard(functions.evaluate, "evaluate")
         self._evaluation = self._distribute(
@@ -71,7 +78,10 @@ class SynchronousRunner(Runner):
 
     def begin(self, step: int, steps_per_call: int) -> None:
         steps_per_epoch = self._train_split.rows // self._config.batch_size
-        calls = plan_calls(step, self._total_steps, steps_per_epoch, steps_per_call)
+        until = -(-(step + _HORIZON) // steps_per_epoch) * steps_per_epoch
+        calls = plan_calls(step, min(until, self._total_steps), steps_per_epoch, steps_per_call)
+        self._planned = calls[-1].start + calls[-1].steps
+        self._step, self._steps_per_call = step, steps_per_call
 
         def batches(share: Share) -> tf.data.Dataset:
             dataset = self._train_split.training(
@@ -88,7 +98,10 @@ class SynchronousRunner(Runner):
         self._iterator = iter(self._distribute(batches))
 
     def train(self, steps: int) -> np.ndarray:
+        if self._step == self._planned:
+            self.begin(self._step, self._steps_per_call)
         vector = self._train(self._iterator, tf.constant(steps))
+        self._step += steps
         return vector.numpy().astype(np.float64)
 
     def evaluate(self) -> np.ndarray:
@@ -122,9 +135,6 @@ class SynchronousRunner(Runner):
         return self._strategy.distribute_datasets_from_function(
             lambda context: make(share_of(self._strategy, context.input_pipeline_id, workers))
         )
-
-
-_EVALUATION_CALL = 50
 
 
 def _forget_steps(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -14,6 +14,7 @@ from trainer_module.ema import WeightAverage
 from trainer_module.loss_scale import LossScale
 from trainer_module.optimizers import Optimizer, split_frozen
 from trainer_module.tasks.base import Phase, Task
+from trainer_module.warm_start import Weights, begin_with
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,23 @@ def build_model(task: Task, feature_spec: Mapping[str, Any], precision: str) -> 
         keras.mixed_precision.set_global_policy(before)
 
 
-def build_state(task: Task, feature_spec: Mapping[str, Any], config: TrainConfig) -> TrainState:
+def build_state(
+    task: Task,
+    feature_spec: Mapping[str, Any],
+    config: TrainConfig,
+    initial: Weights | None = None,
+) -> TrainState:
     """Builds the state of a training at its first step; call it under the strategy's scope.
+
+    Args:
+        initial: weights to begin with; None for the model's own.
 
     Raises:
         ValueError: if a parameter group fits nothing, or freezes everything.
     """
     model = build_model(task, feature_spec, config.precision)
+    if initial is not None:
+        begin_with(model, initial)
     players = []
     for phase in task.phases(model):
         section = phase.optimizer or config.optimizer

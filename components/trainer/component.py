@@ -59,12 +59,14 @@ class Trainer(base_component.BaseComponent):
         transform_graph: channel.BaseChannel,
         schema: channel.BaseChannel,
         settings: TrainerSettings,
+        base_model: channel.BaseChannel | None = None,
     ) -> None:
         spec = TrainerSpec(
             **{RAW_EXAMPLES: raw_examples},
             examples=examples,
             transform_graph=transform_graph,
             schema=schema,
+            base_model=base_model,
             train_args=trainer_pb2.TrainArgs(splits=["train"]),
             eval_args=trainer_pb2.EvalArgs(splits=[_EVAL_SPLIT]),
             run_fn=_RUN_FN,

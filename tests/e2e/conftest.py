@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,15 +18,67 @@ def workdir(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
 
     Runs in it must leave no other blessed model behind: tests rely on which one is the last.
     """
-    folder = tmp_path_factory.mktemp("workdir")
-    (folder / "configs").symlink_to(repository / "configs")
-    return folder
+    return _make_workdir(tmp_path_factory, repository)
 
 
 @pytest.fixture(scope="session")
 def digits_run(workdir: Path, tapeline):
     """The default job, from nothing to a pushed model."""
     return tapeline("run", "configs/digits.yaml", "--json", cwd=workdir)
+
+
+@pytest.fixture(scope="session")
+def digits_again(digits_run, workdir: Path, typed):
+    """The same a second time, as the README types it."""
+    return typed("tapeline run configs/digits.yaml --json", workdir)
+
+
+@pytest.fixture(scope="session")
+def breast_cancer_workdir(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """A folder as `workdir`, for another worker's runs."""
+    return _make_workdir(tmp_path_factory, repository)
+
+
+@pytest.fixture(scope="session")
+def breast_cancer_run(breast_cancer_workdir: Path, tapeline):
+    """The second ready job, from nothing to a pushed model."""
+    return tapeline("run", "configs/breast_cancer.yaml", "--json", cwd=breast_cancer_workdir)
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """A copy of the code, for a test to edit."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("pipeline", "components", "trainer_module", "serving", "configs"):
+        shutil.copytree(
+            repository / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_in_checkout(checkout: Path, tapeline):
+    """Runs the second ready job, in a process of its own, by the copied code as it is by now."""
+
+    def run(*arguments: str):
+        return tapeline(
+            "run", "configs/breast_cancer.yaml", "--json", *arguments,
+            cwd=checkout, env={"PYTHONPATH": str(checkout)},
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def checkout_run(run_in_checkout):
+    """The second ready job again from nothing, by the copied code before any edit."""
+    return run_in_checkout()
+
+
+def _make_workdir(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    folder = tmp_path_factory.mktemp("workdir")
+    (folder / "configs").symlink_to(repository / "configs")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 from pipeline.config import RunConfig
-
-_COMMANDS = "tapeline"
 
 
 def _shell_lines(text: str) -> list[str]:
@@ -52,23 +48,41 @@ def test_readme_two_commands_are_what_the_makefile_does(repository):
         ".venv/bin/tapeline run configs/digits.yaml",
         ".venv/bin/tapeline predict configs/digits.yaml --sample 3",
     ]
-    assert plan["test"] == [".venv/bin/python -m pytest"]
+    assert plan["test"] == [
+        ".venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder"
+    ]
     assert "make test" in (repository / ".ci" / "run").read_text().splitlines()
 
 
-def test_readme_commands_all_work(repository, digits_run, workdir):
-    """In the folder of the shared run, so that most of it comes from the cache."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+def _commands(repository: Path, *, of_breast_cancer: bool) -> list[str]:
+    """Returns the README's commands that run the second ready job, or the others."""
     lines = _shell_lines(_readme(repository))
-    assert len(lines) >= 7
+    return [line for line in lines if ("configs/breast_cancer.yaml" in line) == of_breast_cancer]
+
+
+def _assert_works(line: str, done) -> None:
+    assert shlex.split(line)[0] == "tapeline"
+    assert done.code == 0, f"{line}\n{done}"
+    assert done.stdout.strip(), line
+
+
+def test_readme_commands_all_work(repository, digits_run, digits_again, workdir, typed):
+    """In the folder of the shared run, so that most of it comes from the cache."""
+    lines = _commands(repository, of_breast_cancer=False)
+    assert len(lines) >= 6
+    lines.remove("tapeline run configs/digits.yaml --json")
+    _assert_works("tapeline run configs/digits.yaml --json", digits_again)
     for line in lines:
-        command = shlex.split(line)
-        assert command[0] == _COMMANDS
-        done = subprocess.run(
-            command, cwd=workdir, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip(), line
+        _assert_works(line, typed(line, workdir))
+
+
+def test_readme_commands_of_the_other_job_work_too(
+    repository, breast_cancer_run, breast_cancer_workdir, typed
+):
+    lines = _commands(repository, of_breast_cancer=True)
+    assert lines
+    for line in lines:
+        _assert_works(line, typed(line, breast_cancer_workdir))
 
 
 def test_readme_output_is_what_a_run_prints(repository, digits_run):
@@ -100,25 +114,6 @@ def test_configuration_page_names_every_key(repository):
     sections = ["data", "task", "transform", "train", "evaluate", "serve", "beam"]
     assert not missing
     assert all(f"`{section}`" in page for section in sections)
-
-
-@pytest.fixture
-def own_task(repository, tmp_path) -> Path:
-    page = (repository / "docs" / "own_task.md").read_text()
-    blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL)
-    assert [name for name, _ in blocks] == ["mytask/task.py", "mytask/features.py", "mytask.yaml"]
-    for name, text in blocks:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    return tmp_path
-
-
-def test_own_task_page_is_followed_to_a_pushed_model(own_task, tapeline):
-    done = tapeline("run", "mytask.yaml", "--json", cwd=own_task)
-    assert done.code == 0, done
-    assert done.summary["status"] == "pushed"
-    assert done.summary["metrics"]["class/accuracy"] >= 0.9
 
 
 def test_readme_tensorboard_command_shows_the_trainings_of_the_run(repository, digits_run, workdir):

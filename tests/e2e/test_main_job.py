@@ -97,13 +97,12 @@ def test_pushed_version_answers_as_the_trained_model_on_100_raw_rows_by_every_si
     check_servable(Path(digits_run.summary["servable"]), reference, tolerance=1e-5)
 
 
-def test_run_again_takes_everything_from_the_cache(digits_run, workdir, tapeline):
-    again = tapeline("run", "configs/digits.yaml", "--json", cwd=workdir)
-    assert again.code == 0, again
-    assert again.summary["status"] == "cached"
-    assert {node["state"] for node in again.summary["nodes"]} == {"cached"}
-    assert again.summary["servable"] == digits_run.summary["servable"]
-    assert again.summary["metrics"] == digits_run.summary["metrics"]
+def test_run_again_takes_everything_from_the_cache(digits_run, digits_again):
+    assert digits_again.code == 0, digits_again
+    assert digits_again.summary["status"] == "cached"
+    assert {node["state"] for node in digits_again.summary["nodes"]} == {"cached"}
+    assert digits_again.summary["servable"] == digits_run.summary["servable"]
+    assert digits_again.summary["metrics"] == digits_run.summary["metrics"]
 
 
 def test_run_again_when_the_version_is_gone_pushes_it_again(

@@ -1,29 +1,41 @@
-"""A task of the user's own, by a dotted path, and what a run says when its code fails."""
+"""A task of the user's own, from the page in docs/, and what a run says when its code fails."""
 
 from __future__ import annotations
 
-import textwrap
+import re
+from pathlib import Path
 
-BROKEN = '''
-"""A task of one's own: the digits task with another rate of dropout, and a mistake."""
-from trainer_module.tasks.digits import Digits
+import pytest
 
-class Mine(Digits):
-    def build_model(self, feature_spec):
-        raise RuntimeError("the model has no layers yet")
-'''
+_MODEL = "        image = keras.Input("
+_MISTAKE = '        raise RuntimeError("the model has no layers yet")\n'
 
 
-def test_own_task_that_fails_names_node_cause_log_and_the_command_that_goes_on(
-    repository, tapeline, tmp_path, contents
+@pytest.fixture
+def own_task(repository, tmp_path) -> Path:
+    """A folder with the page's files, word for word."""
+    page = (repository / "docs" / "own_task.md").read_text()
+    blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL)
+    assert [name for name, _ in blocks] == ["mytask/task.py", "mytask/features.py", "mytask.yaml"]
+    for name, text in blocks:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert "    tapeline run mytask.yaml\n" in page
+    return tmp_path
+
+
+def test_own_task_of_the_page_that_fails_says_why_and_once_mended_goes_on_to_a_pushed_model(
+    own_task, tapeline
 ):
-    (tmp_path / "mine.py").write_text(textwrap.dedent(BROKEN))
-    arguments = [
-        "run", str(repository / "configs" / "digits.yaml"), "--json",
-        "--set", "task.name=mine.Mine", "--set", "train.epochs=2",
-        "--set", "evaluate.metrics=[{name: accuracy, head: class, at_least: 0.0}]",
-    ]  # fmt: skip
-    failed = tapeline(*arguments, cwd=tmp_path)
+    code = own_task / "mytask" / "task.py"
+    text = code.read_text()
+    assert _MODEL in text
+    code.write_text(text.replace(_MODEL, _MISTAKE + _MODEL))
+    arguments = ["run", "mytask.yaml", "--json", "--set", "serve.keep_versions=2"]
+
+    failed = tapeline(*arguments, cwd=own_task)
+
     assert failed.code == 1, failed
     summary = failed.summary
     assert summary["status"] == "failed"
@@ -36,17 +48,17 @@ def test_own_task_that_fails_names_node_cause_log_and_the_command_that_goes_on(
     assert "Trainer: RuntimeError: the model has no layers yet" in failed.stderr
     assert f"{summary['run_dir']}/run.log" in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert not (tmp_path / "runs/digits/serving").exists()
+    assert not (own_task / "runs/mytask/serving").exists()
     (go_on,) = [line for line in failed.stderr.splitlines() if line.startswith("go on")]
-    assert "--set task.name=mine.Mine" in go_on
+    assert "run mytask.yaml" in go_on
+    assert "--set serve.keep_versions=2" in go_on
 
-    working = BROKEN.replace(
-        'raise RuntimeError("the model has no layers yet")',
-        "return super().build_model(feature_spec)",
-    )
-    (tmp_path / "mine.py").write_text(textwrap.dedent(working))
-    mended = tapeline(*arguments, cwd=tmp_path)
+    code.write_text(text)
+    mended = tapeline("run", "mytask.yaml", "--json", cwd=own_task)
+
     assert mended.code == 0, mended
+    assert mended.summary["status"] == "pushed"
+    assert mended.summary["metrics"]["class/accuracy"] >= 0.9
     states = {node["name"]: node["state"] for node in mended.summary["nodes"]}
     assert states["Transform"] == "cached"
     assert states["Trainer"] == "done"

@@ -9,15 +9,13 @@ import pytest
 
 
 def test_breast_cancer_from_nothing_twice_meets_its_mark_with_the_same_bits(
-    repository, tapeline, tmp_path, serving_weights, assert_same_bits
+    breast_cancer_run, checkout_run, serving_weights, assert_same_bits
 ):
-    config = str(repository / "configs" / "breast_cancer.yaml")
-    runs = [
-        tapeline("run", config, "--json", "--set", f"root={tmp_path}/{name}", cwd=tmp_path)
-        for name in ("first", "second")
-    ]
+    """The second time by a copy of the code, in another folder."""
+    runs = [breast_cancer_run, checkout_run]
     for run in runs:
         assert run.code == 0, run
+        assert {node["state"] for node in run.summary["nodes"]} == {"done"}
         assert run.summary["metrics"]["diagnosis/auc"] >= 0.98
         assert sum(run.summary["rows"].values()) == 569
     first, second = (serving_weights(run.summary["servable"]) for run in runs)

@@ -41,8 +41,11 @@ def _run_and_kill(config: str, arguments: list[str], cwd: Path, at: str) -> str:
 
 @pytest.mark.parametrize(
     ("arguments", "kill_at"),
-    [([], "epoch 6/30"), (_MIRRORED, "epoch 4/12")],
-    ids=["default", "mirrored"],
+    [
+        pytest.param([], "epoch 6/30", id="default"),
+        # Kills of the loop alone, in either strategy, are among its unit tests.
+        pytest.param(_MIRRORED, "epoch 4/12", id="mirrored", marks=pytest.mark.slow),
+    ],
 )
 def test_run_killed_in_training_goes_on_and_exports_the_same_bits(
     arguments,

@@ -106,8 +106,18 @@ def test_bootstrap_over_a_present_environment_keeps_it(machine):
     assert [call.split()[0] for call in machine.uv_calls] == ["pip", "pip"]
 
 
+def test_bootstrap_for_benchmarks_leaves_the_environment_alone(machine):
+    machine.install_uv()
+    (machine.bin / "rm").symlink_to(str(shutil.which("rm")))
+    done = machine.bootstrap("bench")
+    assert done.returncode == 0, done.stderr
+    (install,) = machine.uv_calls
+    assert "--target build/bench-packages --no-deps --require-hashes" in install
+    assert install.endswith("-r requirements/bench.txt")
+
+
 def test_locks_pin_every_package_by_version_and_hash(repository):
-    for name in ("tfx-1.16", "dev", "uv"):
+    for name in ("tfx-1.16", "dev", "uv", "bench"):
         lines = (repository / "requirements" / f"{name}.txt").read_text().splitlines()
         pinned = [line for line in lines if line and not line.startswith((" ", "#"))]
         assert pinned

@@ -7,6 +7,7 @@ from trainer_module.config.callbacks import (
     ExplosionConfig,
     TensorBoardConfig,
 )
+from trainer_module.config.input import AugmentConfig, InputConfig
 from trainer_module.config.optimizer import (
     ClipConfig,
     EmaConfig,
@@ -29,6 +30,7 @@ from trainer_module.config.train import (
 
 __all__ = [
     "CLUSTER_STRATEGIES",
+    "AugmentConfig",
     "BestConfig",
     "CallbacksConfig",
     "CheckpointConfig",
@@ -39,6 +41,7 @@ __all__ = [
     "EmaConfig",
     "ExplosionConfig",
     "GroupConfig",
+    "InputConfig",
     "NamedConfig",
     "OptimizerConfig",
     "PlateauConfig",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from trainer_module.config.callbacks import CallbacksConfig, DebugConfig
+from trainer_module.config.input import InputConfig
 from trainer_module.config.optimizer import (
     ClipConfig,
     EmaConfig,
@@ -87,6 +88,7 @@ class TrainConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     best: BestConfig = BestConfig()
     warm_start: bool = Field(False, description="begin with the last blessed model's weights")
+    input: InputConfig = InputConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     plateau: PlateauConfig | None = None

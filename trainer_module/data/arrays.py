@@ -11,11 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-Arrays = Mapping[str, np.ndarray]
-
-_PARSE_BATCH = 4096
+from trainer_module.data.records import Arrays, check_fixed_length, match_files, parsed_batches
 
 
 def read_examples(file_patterns: Sequence[str], feature_spec: Mapping[str, Any]) -> Arrays:
@@ -29,25 +26,18 @@ def read_examples(file_patterns: Sequence[str], feature_spec: Mapping[str, Any])
         One array a feature, [rows, *shape].
 
     Raises:
-        ValueError: if a feature is not of fixed length, or there are no rows.
+        ValueError: if a feature is not of fixed length, a file is damaged, or there are no rows.
     """
-    for name, feature in feature_spec.items():
-        if not isinstance(feature, tf.io.FixedLenFeature):
-            raise ValueError(
-                f"transformed feature {name!r}: found {type(feature).__name__}; the loop takes "
-                "features of fixed length: make it dense in preprocessing_fn"
-            )
-    files = sorted(name for pattern in file_patterns for name in tf.io.gfile.glob(pattern))
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    parsed = [
-        {name: value.numpy() for name, value in tf.io.parse_example(batch, feature_spec).items()}
-        for batch in records.batch(_PARSE_BATCH)
-    ]
-    if not parsed:
+    check_fixed_length(feature_spec)
+    parts = list(parsed_batches(match_files(file_patterns), feature_spec))
+    if not parts:
         raise ValueError(f"no rows in {list(file_patterns)}")
-    arrays = {name: np.concatenate([part[name] for part in parsed]) for name in sorted(parsed[0])}
-    order = _canonical_order(arrays)
-    return {name: values[order] for name, values in arrays.items()}
+    order = canonical_order(np.concatenate([row_digests(part) for part in parts]))
+    arrays = {}
+    for name in sorted(parts[0]):
+        # Feature by feature, so that no more than one is in memory three times.
+        arrays[name] = np.concatenate([part.pop(name) for part in parts])[order]
+    return arrays
 
 
 def row_count(arrays: Arrays) -> int:
@@ -65,19 +55,24 @@ def fingerprint(*splits: Arrays) -> str:
     return digest.hexdigest()
 
 
+def row_digests(arrays: Arrays) -> np.ndarray:
+    """Returns a hash of each row's content, [rows, 2], big-endian uint64."""
+    digests = [hashlib.blake2b(digest_size=16) for _ in range(row_count(arrays))]
+    for name in sorted(arrays):
+        for digest, row in zip(digests, _row_bytes(arrays[name]), strict=True):
+            digest.update(row)
+    joined = b"".join(digest.digest() for digest in digests)
+    return np.frombuffer(joined, dtype=">u8").reshape(-1, 2)
+
+
+def canonical_order(digests: np.ndarray) -> np.ndarray:
+    """Returns the permutation that sorts rows by the hash of their content, [rows], int64."""
+    return np.lexsort((digests[:, 1], digests[:, 0]))
+
+
 def _row_bytes(values: np.ndarray) -> list[bytes]:
     """Returns the bytes of each row; strings are length-prefixed, so that rows stay distinct."""
     if values.dtype == object:
         flat = values.reshape(len(values), -1)
         return [b"".join(b"%d:%b" % (len(item), item) for item in row) for row in flat]
     return [row.tobytes() for row in values]
-
-
-def _canonical_order(arrays: Arrays) -> np.ndarray:
-    """Returns the permutation that sorts rows by a hash of their content, [rows], int64."""
-    digests = [hashlib.blake2b(digest_size=16) for _ in range(row_count(arrays))]
-    for name in sorted(arrays):
-        for digest, row in zip(digests, _row_bytes(arrays[name]), strict=True):
-            digest.update(row)
-    halves = np.frombuffer(b"".join(digest.digest() for digest in digests), dtype=">u8")
-    return np.lexsort((halves[1::2], halves[0::2]))

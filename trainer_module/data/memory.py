@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from trainer_module.data.arrays import Arrays, fingerprint, row_count
+from trainer_module.data.draws import augment_steps
 from trainer_module.data.split import WEIGHT, Augment, Call, Share, Split, Tensors
 
 
@@ -15,14 +16,18 @@ class MemorySplit(Split):
     """Arrays as `read_examples` returns them."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._arrays = arrays
+        self._fingerprint = fingerprint(arrays)
+        self._tensors: Mapping[str, tf.Tensor] = {
+            name: tf.constant(values) for name, values in arrays.items()
+        }
         self.rows = row_count(arrays)
 
     def head(self, count: int) -> Arrays:
-        return {name: values[:count] for name, values in self._arrays.items()}
+        chosen = self._gather(tf.range(min(count, self.rows), dtype=tf.int64))
+        return {name: values.numpy() for name, values in chosen.items()}
 
     def fingerprint(self) -> str:
-        return fingerprint(self._arrays)
+        return self._fingerprint
 
     def training(
         self,
@@ -35,9 +40,9 @@ class MemorySplit(Split):
     ) -> tf.data.Dataset:
         steps_per_epoch = self.rows // batch_size
         part = batch_size // share.replicas
-        tensors = self._tensors()
         starts = tf.constant(np.repeat([call.start for call in calls], share.count), tf.int64)
 
+        @tf.autograph.experimental.do_not_convert
         def call_batches(element: tf.Tensor) -> Tensors:
             replica = share.first + element % share.count
             steps = tf.gather(starts, element) + tf.range(steps_per_call, dtype=tf.int64)
@@ -50,31 +55,33 @@ class MemorySplit(Split):
                 seed=tf.stack([tf.constant(seed, tf.int64), epoch]),
                 max_index=tf.constant(self.rows - 1, tf.int64),
             )
-            rows = {name: tf.gather(values, chosen) for name, values in tensors.items()}
+            rows = self._gather(chosen)
+            if augment is not None:
+                rows = augment_steps(augment, rows, steps, replica, batch_size, share, seed)
             return {
                 name: tf.reshape(values, [steps_per_call, part, *values.shape[1:]])
                 for name, values in rows.items()
             }
 
+        # An augmentation costs about ten times the gather, which leaves the cores to the step.
+        parallel = 1 if augment is None else tf.data.AUTOTUNE
         elements = tf.data.Dataset.range(len(calls) * share.count)
-        return elements.map(call_batches, num_parallel_calls=1, deterministic=True).prefetch(
-            2 * share.count
-        )
+        return elements.map(call_batches, parallel, deterministic=True).prefetch(2 * share.count)
 
     def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:
         part = batch_size // share.replicas
         batches = -(-self.rows // batch_size)
-        tensors = self._tensors()
 
+        @tf.autograph.experimental.do_not_convert
         def batch(element: tf.Tensor) -> Tensors:
             number, replica = element // share.count, share.first + element % share.count
             index = number * batch_size + replica * part + tf.range(part, dtype=tf.int64)
             real = index < self.rows
-            index = tf.where(real, index, 0)
-            rows = {name: tf.gather(values, index) for name, values in tensors.items()}
+            rows = self._gather(tf.where(real, index, 0))
             return {**rows, WEIGHT: tf.cast(real, tf.float32)}
 
         return tf.data.Dataset.range(batches * share.count).map(batch).prefetch(2 * share.count)
 
-    def _tensors(self) -> Tensors:
-        return {name: tf.constant(values) for name, values in self._arrays.items()}
+    def _gather(self, index: tf.Tensor) -> Tensors:
+        """Returns the rows at these places of the canonical order, [len(index), *shape] each."""
+        return {name: tf.gather(values, index) for name, values in self._tensors.items()}

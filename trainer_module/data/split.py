@@ -48,10 +48,14 @@ class Share:
 def plan_calls(
     start: int, total_steps: int, steps_per_epoch: int, steps_per_call: int
 ) -> list[Call]:
-    """Returns the calls from `start` on: `steps_per_call` steps each, or to the epoch's end."""
+    """Returns the calls from step `start` on: `steps_per_call` each, or to the end of the epoch.
+
+    The last call ends at `total_steps`.
+    """
     calls = []
     while start < total_steps:
-        steps = min(steps_per_call, steps_per_epoch - start % steps_per_epoch)
+        to_boundary = min(steps_per_epoch - start % steps_per_epoch, total_steps - start)
+        steps = min(steps_per_call, to_boundary)
         calls.append(Call(start, steps))
         start += steps
     return calls

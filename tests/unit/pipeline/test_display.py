@@ -97,6 +97,19 @@ def test_plain_when_training_goes_on_from_a_checkpoint_then_says_from_where(plai
     assert [line.split()[1] for line in lines[1:]] == ["3/4", "4/4"]
 
 
+def test_plain_when_something_is_out_of_the_ordinary_then_says_so(plain, stream) -> None:
+    emit("warm_start", taken=4, fresh=["class/kernel:0"])
+    emit("warning", text="a checkpoint cannot be read")
+    emit("trained", steps=70, stopped="early stop")
+    emit("trained", steps=100, stopped=None)
+
+    assert stream.getvalue().splitlines() == [
+        "  began with 4 variables of the last blessed model; new: class/kernel:0",
+        "  warning: a checkpoint cannot be read",
+        "  ended after 70 steps: early stop",
+    ]
+
+
 def test_plain_when_training_steps_then_says_nothing(plain, stream) -> None:
     emit("train_step", step=1, total_steps=10, epoch=1, steps_per_second=1.0, values={})
     assert stream.getvalue() == ""

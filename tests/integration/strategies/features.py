@@ -1,0 +1,119 @@
+"""The features of the training engine, and what each strategy makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+STRATEGIES = ("default", "mirrored", "multi_worker", "parameter_server", "tpu")
+
+_PS, _TPU = "parameter_server", "tpu"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A row of the table in docs/training.md.
+
+    Attributes:
+        changes: keys of `train` that turn it on.
+        tolerance: largest difference of a call's loss from one device's, absolute; None where
+            the loss means nothing under that feature.
+        refused: by strategy, the key at fault.
+        task: class in `task.py`, and its options.
+        steps: that the training takes; fewer if the feature ends it.
+    """
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    tolerance: float | None = 1e-5
+    refused: Mapping[str, str] = field(default_factory=dict)
+    task: tuple[str, Mapping[str, Any]] = ("TwoHeads", {})
+
+
+def _transform(name: str, **options: float) -> dict[str, Any]:
+    return {"name": f"trainer_module.gradients.{name}", "options": options}
+
+
+FEATURES = (
+    Feature("float32, several steps a call"),
+    Feature("one step a call", {"steps_per_call": 1}),
+    Feature(
+        "steps per call by measuring", {"steps_per_call": "auto"}, refused={_PS: "steps_per_call"}
+    ),
+    Feature("accumulation", {"accumulate": 4}),
+    Feature("clipping by value", {"clip": {"by": "value", "at": 0.01}}),
+    Feature("clipping by norm", {"clip": {"by": "norm", "at": 0.05}}),
+    Feature("clipping by global norm", {"clip": {"by": "global_norm", "at": 0.05}}),
+    Feature(
+        "mixed_float16", {"precision": "mixed_float16"}, 1e-2, {_PS: "precision", _TPU: "precision"}
+    ),
+    Feature("mixed_bfloat16", {"precision": "mixed_bfloat16"}, 1e-2),
+    Feature("XLA", {"xla": True}, 1e-4, {_PS: "xla"}),
+    Feature("moving average of the weights", {"ema": {"momentum": 0.9}}),
+    Feature(
+        "gradient transforms",
+        {
+            "gradient_transforms": [
+                _transform("Centralization"),
+                _transform("Scale", factor=0.5),
+                _transform("Noise", stddev=0.01),
+            ]
+        },
+    ),
+    Feature("regularization", {"regularization": [{"l1": 1e-4, "l2": 1e-3}]}),
+    Feature("add_loss terms", task=("TwoHeads", {"penalty": 1e-3}), tolerance=1e-4),
+    Feature(
+        "class and example weights",
+        {"class_weights": {"class": {0: 2.0, 3: 0.5}}, "example_weight": "weight"},
+    ),
+    Feature("losses by name", {"losses": {"ink": "absolute_error"}}),
+    Feature(
+        "metrics",
+        {
+            "metrics": {
+                "class": ["accuracy", "top_3", "precision", "recall", "f1"],
+                "ink": ["mse", "mae"],
+                "bright": ["accuracy", "auc", "precision", "recall", "f1"],
+            }
+        },
+    ),
+    Feature("SGD", {"optimizer": {"name": "sgd", "learning_rate": 0.05, "nesterov": True}}),
+    Feature("Adam", {"optimizer": {"name": "adam"}}),
+    Feature("AdamW", {"optimizer": {"name": "adamw", "weight_decay": 0.1}}),
+    Feature("RMSprop", {"optimizer": {"name": "rmsprop", "momentum": 0.5}}),
+    Feature(
+        "parameter groups",
+        {
+            "optimizer": {
+                "groups": [
+                    {"pattern": "^hidden", "frozen": True},
+                    {"pattern": "^class", "learning_rate_factor": 0.1, "weight_decay": 0.2},
+                ]
+            }
+        },
+    ),
+    Feature("constant rate", {"schedule": {"kind": "constant", "warmup_epochs": 0.0}}),
+    Feature(
+        "piecewise rate", {"schedule": {"kind": "piecewise", "boundaries": [1], "factors": [0.1]}}
+    ),
+    Feature("exponential rate", {"schedule": {"kind": "exponential", "decay_rate": 0.5}}),
+    Feature("cosine rate after warmup", {"schedule": {"kind": "cosine", "warmup_epochs": 0.5}}),
+    Feature("reduce on plateau", {"plateau": {"patience": 1, "min_delta": 9.0}}),
+    Feature("early stopping", {"callbacks": {"early_stop": {"patience": 1, "min_delta": 9.0}}}),
+    Feature("stop on explosion", {"callbacks": {"stop_on_explosion": {"above": 1e9}}}),
+    Feature("time budget", {"callbacks": {"time_budget_minutes": 10.0}}),
+    Feature("CSV", {"callbacks": {"csv": True}}),
+    Feature(
+        "TensorBoard",
+        {"callbacks": {"tensorboard": {"histograms": True, "graph": True, "images": 0}}},
+    ),
+    Feature("layer report", {"debug": {"layer_report": True}}, refused={_PS: "debug.layer_report"}),
+    Feature("checkpoints in mid-epoch", {"checkpoint": {"every_steps": 5, "keep": 3}}),
+    Feature("two optimizers by turns", task=("Duel", {}), tolerance=1e-4),
+    Feature(
+        "eager",
+        {"debug": {"eager": True}},
+        refused={"multi_worker": "debug.eager", _PS: "debug.eager", _TPU: "debug.eager"},
+    ),
+)
