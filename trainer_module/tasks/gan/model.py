@@ -1,4 +1,8 @@
-"""The players' networks, and the model that holds them with the classifier that judges."""
+"""The players' networks, and the model that holds them with the classifier that judges.
+
+Layers bear the name of their network: variables are told apart by their names alone in parameter
+groups, reports and a warm start.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,14 @@ def build_generator(noise: int, filters: int) -> keras.Model:
     """Returns the generator: noise [b, noise] to images [b, 8, 8, 1] in 0 to 1, float32."""
     layers = keras.layers
     inputs = keras.Input((noise,))
-    x = layers.Dense(4 * 4 * 2 * filters, activation="relu", name="dense")(inputs)
+    x = layers.Dense(4 * 4 * 2 * filters, activation="relu", name=f"{GENERATOR}_dense")(inputs)
     x = layers.Reshape((4, 4, 2 * filters))(x)
-    x = layers.Conv2D(2 * filters, 3, padding="same", activation="relu", name="conv1")(x)
+    x = layers.Conv2D(2 * filters, 3, padding="same", activation="relu", name=f"{GENERATOR}_conv1")(
+        x
+    )
     x = layers.UpSampling2D()(x)
-    x = layers.Conv2D(filters, 3, padding="same", activation="relu", name="conv2")(x)
-    x = layers.Conv2D(1, 3, padding="same", name="conv3")(x)
+    x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"{GENERATOR}_conv2")(x)
+    x = layers.Conv2D(1, 3, padding="same", name=f"{GENERATOR}_conv3")(x)
     image = layers.Activation("sigmoid", dtype="float32", name="image")(x)
     return keras.Model(inputs, image, name=GENERATOR)
 
@@ -40,10 +46,12 @@ def build_critic(filters: int) -> keras.Model:
     image = keras.Input((SIDE, SIDE, 1))
     x = image
     for index, (width, stride) in enumerate(((1, 1), (2, 2), (4, 2)), start=1):
-        x = layers.Conv2D(width * filters, 3, stride, padding="same", name=f"conv{index}")(x)
+        x = layers.Conv2D(width * filters, 3, stride, padding="same", name=f"{CRITIC}_conv{index}")(
+            x
+        )
         x = layers.LeakyReLU(0.2)(x)
     x = layers.Flatten()(x)
-    score = layers.Dense(1, dtype="float32", name="score")(x)
+    score = layers.Dense(1, dtype="float32", name=f"{CRITIC}_score")(x)
     return keras.Model(image, tf.squeeze(score, axis=-1), name=CRITIC)
 
 

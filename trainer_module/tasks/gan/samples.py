@@ -51,6 +51,8 @@ class SampleGrid(Callback):
 
     def on_train_begin(self, training: Training) -> None:
         self._training = training
+        # A function: the noise is a loop over the rows, slow outside of one.
+        self._generate = tf.function(generate, autograph=False)
         self._writer = tf.summary.create_file_writer(
             os.path.join(self._folder, "tensorboard", SAMPLES)
         )
@@ -62,7 +64,7 @@ class SampleGrid(Callback):
         state = self._training.state
         if state.average is not None:
             state.average.swap()
-        images = generate(state.model, tf.range(ROWS * COLUMNS, dtype=tf.int64))
+        images = self._generate(state.model, tf.range(ROWS * COLUMNS, dtype=tf.int64))
         if state.average is not None:
             state.average.swap()
         picture = make_grid(images, COLUMNS, SCALE)
