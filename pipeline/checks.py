@@ -13,9 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.example_gen.columns import COLUMNS
+from components.example_gen.sources import make_source
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Problem, Source
+from pipeline.data_checks import class_problems, data_problems, split_problems
 from pipeline.modules import find_module
 from trainer_module.tasks import SHORT_NAMES, dotted_path
 
@@ -35,7 +36,7 @@ def check_inputs(config: RunConfig, source: Source) -> None:
     problems = [
         *_folder_problems(source, "root", config.pipeline_root),
         *(_folder_problems(source, "serve.root", config.serving_root) if config.serve.root else ()),
-        *_data_problems(source, config),
+        *data_problems(config, make_source(config.data), source),
         *_task_problems(source, config.task.name),
     ]
     if problems:
@@ -58,9 +59,13 @@ def check_task(config: RunConfig, source: Source) -> Task:
         found = f"{dotted_path(config.task.name)}: {type(error).__name__}: {error}"
         allowed = "a Task that imports and takes task.options"
         raise ConfigError(source.problem("task", found, allowed)) from error
+    data = make_source(config.data)
     problems = [
-        *_split_problems(config, source),
-        *_preprocessing_problems(config, source, task),
+        *split_problems(config, data, source),
+        *(
+            _preprocessing_problems(config, source, task)
+            or class_problems(config, data, source, task)
+        ),
         *(
             source.problem(f"evaluate.metrics.{index}.head", repr(metric.head), ", ".join(heads))
             for index, metric in enumerate(config.evaluate.metrics)
@@ -116,37 +121,6 @@ def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
     except OSError as error:  # too long a name, say
         return [source.problem(key, f"{folder}: {error.strerror}", allowed)]
     return []
-
-
-def _data_problems(source: Source, config: RunConfig) -> list[Problem]:
-    columns = COLUMNS[config.data.dataset]
-    allowed = f"a column of {config.data.dataset}: {', '.join(columns)}"
-    named = {"data.label": config.data.label} | {
-        f"evaluate.slices.{index}": name for index, name in enumerate(config.evaluate.slices)
-    }
-    return [
-        source.problem(key, repr(name), allowed)
-        for key, name in named.items()
-        if name not in columns
-    ]
-
-
-def _split_problems(config: RunConfig, source: Source) -> list[Problem]:
-    from components.example_gen.executor import split_counts
-
-    counts = split_counts(config.data)
-    rows = sum(counts.values())
-    problems = [
-        source.problem(
-            "data", f"0 of {rows} rows in split {split!r}", "a row or more in each split"
-        )
-        for split, count in counts.items()
-        if count == 0
-    ]
-    if 0 < counts["train"] < config.train.batch_size:
-        allowed = f"at most the {counts['train']} rows of the train split"
-        problems.append(source.problem("train.batch_size", str(config.train.batch_size), allowed))
-    return problems
 
 
 def _task_problems(source: Source, name: str) -> list[Problem]:

@@ -90,7 +90,7 @@ def predict(
     set_: _Set = None,
     sample: Annotated[
         Optional[int],
-        typer.Option(min=1, help="Ask about the first N rows of the bundled data instead."),
+        typer.Option(min=1, help="Ask about the first N rows of the data it was trained on."),
     ] = None,
     signature: Annotated[
         str, typer.Option(help="One that takes raw features, or the task's own.")
@@ -116,11 +116,11 @@ def predict(
                 "one of ROWS and --sample N",
             )
         )
-    if sample is not None:
-        asked = sample_rows(folder, sample)
-    else:
-        asked = read_rows(_read_text(str(rows)), str(rows))
     with CapturedOutput() as output:
+        if sample is not None:
+            asked = sample_rows(folder, sample)
+        else:
+            asked = read_rows(_read_text(str(rows)), str(rows))
         for answer in answers(folder, signature, asked):
             print(answer, file=output.stdout)
 

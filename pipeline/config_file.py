@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from pipeline.config import RunConfig
 
@@ -193,15 +194,21 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, override:
 def _problems(error: ValidationError, source: Source) -> list[Problem]:
     problems = []
     for item in error.errors():
-        location = tuple(str(part) for part in item["loc"])
+        location, section = _without_tags(tuple(part for part in item["loc"] if part != "[key]"))
         key = ".".join(location) or "(file)"
         found = "nothing" if item["type"] == "missing" else _show(item["input"])
+        if "[key]" in item["loc"]:
+            found = f"the key {found}"
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            found, allowed = "a key that does not exist", _known_keys(location)
+            found, allowed = "a key that does not exist", _known_keys(location[-1], section)
             problems.append(Problem(source.of_unknown(key), key, found, allowed))
             continue
-        if item["type"] == "value_error" and "; allowed: " in message:
+        if item["type"] == "union_tag_invalid":
+            name = item["ctx"]["discriminator"].strip("'")
+            key, found = f"{key}.{name}", _show(item["input"][name])
+            allowed = item["ctx"]["expected_tags"]
+        elif item["type"] == "value_error" and "; allowed: " in message:
             # A rule over several keys names the one at fault itself.
             name, _, rest = message.partition(": found ")
             found, _, allowed = rest.partition("; allowed: ")
@@ -226,6 +233,7 @@ def _allowed(item: Any) -> str:
         "list_type": "a list",
         "dict_type": "keys and values",
         "model_type": "keys and values",
+        "model_attributes_type": "keys and values",
         "missing": "a value: this key is required",
     }
     limits = {
@@ -237,6 +245,7 @@ def _allowed(item: Any) -> str:
         "string_pattern_mismatch": ("pattern", "a text that matches {}"),
         "string_too_short": ("min_length", "a text of at least {} character"),
         "too_short": ("min_length", "a list of at least {}"),
+        "too_long": ("max_length", "a list of at most {}"),
     }
     if item["type"] in limits:
         name, text = limits[item["type"]]
@@ -244,27 +253,51 @@ def _allowed(item: Any) -> str:
     return kinds.get(item["type"], item["msg"])
 
 
-def _known_keys(location: tuple[str, ...]) -> str:
+def _known_keys(key: str, section: type[BaseModel]) -> str:
     """Returns the keys of the section that an unknown key is in, the nearest first."""
-    model: Any = RunConfig
-    for part in location[:-1]:
-        if not part.isdecimal():
-            model = _section(model.model_fields[part].annotation)
-    known = list(model.model_fields)
-    nearest = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+    known = list(section.model_fields)
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]}? " if nearest else ""
     return f"{hint}known keys: {', '.join(known)}"
 
 
-def _section(annotation: Any) -> Any:
-    """Returns the model class inside an annotation such as `list[MetricConfig]`."""
+def _without_tags(location: Sequence[str | int]) -> tuple[tuple[str, ...], type[BaseModel]]:
+    """Returns the keys that a place in the file goes by, and the section that the last one is in.
+
+    Pydantic puts the kind of a section that comes in several kinds between the keys.
+    """
+    section: type[BaseModel] = RunConfig
+    kinds: dict[str | None, type[BaseModel]] = {}
+    keys: list[str] = []
+    for part in map(str, location):
+        if part in kinds:
+            kinds = {None: kinds[part]}
+            continue
+        keys.append(part)
+        if part.isdecimal():
+            continue
+        section = next(iter(kinds.values()), section)
+        kinds = _kinds(section.model_fields.get(part))
+    return tuple(keys), section
+
+
+def _kinds(field: FieldInfo | None) -> dict[str | None, type[BaseModel]]:
+    """Returns the sections that a key may hold, by what its discriminator says; None for no kind.
+
+    A key that holds no section has none.
+    """
+    sections = _sections(field.annotation) if field else []
+    if field is None or not isinstance(field.discriminator, str):
+        return {None: sections[0]} if sections else {}
+    tags = [section.model_fields[field.discriminator].annotation for section in sections]
+    return {typing.get_args(tag)[0]: section for tag, section in zip(tags, sections, strict=True)}
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    """Returns the model classes in an annotation such as `list[MetricConfig]` or a union."""
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation
-    return next(
-        argument
-        for argument in typing.get_args(annotation)
-        if isinstance(argument, type) and issubclass(argument, BaseModel)
-    )
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [found for part in typing.get_args(annotation) for found in _sections(part)]
 
 
 def _show(value: Any) -> str:

@@ -16,7 +16,8 @@ from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.baseline import BaselineStrategy
-from components.example_gen.component import SklearnExampleGen
+from components.example_gen.component import SourceExampleGen
+from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
 from components.trainer.component import Trainer
 from pipeline.config import RunConfig
@@ -42,8 +43,10 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
     task_module = type(task).__module__
     features_module = type(task).preprocessing_fn.__module__
 
-    example_gen = SklearnExampleGen(
-        data=config.data, code=source_hash("components.example_gen.executor")
+    example_gen = SourceExampleGen(
+        data=config.data,
+        fingerprint=make_source(config.data).fingerprint(),
+        code=source_hash("components.example_gen.executor"),
     ).with_id("ExampleGen")
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
     schema_gen = SchemaGen(

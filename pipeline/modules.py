@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
 from pathlib import Path
 
 
@@ -15,7 +16,7 @@ def find_module(name: str) -> Path | None:
     """
     search: list[str] | None = None
     spec = None
-    for depth, _ in enumerate(parts := name.split("."), start=1):
+    for depth, part in enumerate(parts := name.split("."), start=1):
         partial = ".".join(parts[:depth])
         if depth == 1:
             # Knows every kind of installation, editable ones too, and imports nothing yet.
@@ -24,7 +25,12 @@ def find_module(name: str) -> Path | None:
             except (ValueError, ImportError):
                 return None
         else:
-            spec = importlib.machinery.PathFinder.find_spec(partial, search)
+            try:
+                spec = importlib.machinery.PathFinder.find_spec(partial, search)
+            except KeyError:
+                # A namespace package: Python wants the package around it imported.
+                spec, search = None, [os.path.join(folder, part) for folder in search or ()]
+                continue
         if spec is None:
             return None
         search = list(spec.submodule_search_locations or [])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config_file import ConfigError, Problem
 
@@ -20,7 +23,7 @@ def read_rows(text: str, source: str) -> list[dict[str, Any]]:
     """Reads rows from JSON (an object, a list of objects, or one object a line) or CSV.
 
     CSV has a header; a cell is read as JSON where it is JSON, so that `[1, 2]` is a vector, and
-    as text otherwise.
+    as text otherwise. Bytes are given as TensorFlow Serving takes them, `{"b64": "<base64>"}`.
 
     Args:
         source: where the text is from, for the messages.
@@ -31,39 +34,67 @@ def read_rows(text: str, source: str) -> list[dict[str, Any]]:
     stripped = text.strip()
     if not stripped:
         raise ConfigError(Problem(source, "rows", "none", "JSON objects, or CSV with a header"))
-    if stripped[0] not in "[{":
-        return _csv_rows(stripped, source)
-    try:
-        whole = json.loads(stripped)
-        rows = whole if isinstance(whole, list) else [whole]
-    except json.JSONDecodeError:
-        rows = list(_json_lines(text, source))
+    rows = _csv_rows(stripped, source) if stripped[0] not in "[{" else _json_rows(text, source)
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise ConfigError(Problem(source, f"row {number}", repr(row), "an object of features"))
     if not rows:
         raise ConfigError(Problem(source, "rows", "none", "one object or more"))
-    return rows
+    return [
+        {name: _with_bytes(value, source, f"row {number}: {name}") for name, value in row.items()}
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def _json_rows(text: str, source: str) -> list[Any]:
+    try:
+        whole = json.loads(text)
+        return whole if isinstance(whole, list) else [whole]
+    except json.JSONDecodeError:
+        return list(_json_lines(text, source))
+
+
+def _with_bytes(value: Any, source: str, key: str) -> Any:
+    """Returns a value with the bytes that TensorFlow Serving's REST interface means by it."""
+    if isinstance(value, list):
+        return [_with_bytes(item, source, key) for item in value]
+    if not isinstance(value, dict):
+        return value
+    try:
+        if list(value) != ["b64"]:
+            raise ValueError("an object with other keys")
+        return base64.b64decode(value["b64"], validate=True)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(Problem(source, key, str(error), '{"b64": "<base64>"}')) from error
 
 
 def sample_rows(folder: Path, count: int) -> list[dict[str, Any]]:
-    """Returns the first rows of the bundled data that a version was trained on, without the label.
+    """Returns the first rows of the data that a version was trained on, without the label.
 
     Raises:
-        ConfigError: if the version does not say what it was trained on.
+        ConfigError: if the version does not say what it was trained on, or that is not there.
     """
-    from components.example_gen.columns import COLUMNS
-    from components.example_gen.sklearn_source import load_columns, rows
+    from components.example_gen.config import DataConfig
+    from components.example_gen.source import DataError
+    from components.example_gen.sources import make_source
     from serving.versions import read_manifest
 
-    data = read_manifest(folder).get("data", {})
-    dataset = str(data.get("dataset"))
-    if dataset not in COLUMNS:
-        allowed = f"a version trained on {' or '.join(COLUMNS)}"
-        raise ConfigError(Problem(str(folder), "--sample", f"data set {dataset!r}", allowed))
-    columns = load_columns(dataset, count)
-    del columns[data["label"]]
-    return list(rows(columns))
+    key = "--sample"
+    section = read_manifest(folder).get("data", {})
+    try:
+        data: DataConfig = TypeAdapter(DataConfig).validate_python(section)
+    except ValidationError as error:
+        allowed = "a version that says what it was trained on; or ROWS instead"
+        raise ConfigError(Problem(str(folder), key, f"data {section}", allowed)) from error
+    try:
+        rows = list(itertools.islice(make_source(data).rows(), count))
+    except DataError as error:
+        found, _, allowed = str(error).partition("; allowed: ")
+        allowed += "; or ROWS instead, where the data are not at hand"
+        raise ConfigError(Problem(str(folder), key, found, allowed)) from error
+    return [
+        {name: value for name, value in row.features.items() if name != data.label} for row in rows
+    ]
 
 
 def predict(folder: Path, signature: str, rows: Iterable[dict[str, Any]]) -> Iterator[str]:

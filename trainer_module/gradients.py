@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from trainer_module.config import ClipConfig, NamedConfig
 from trainer_module.dotted_path import make_object
+from trainer_module.optimizers import variable_name
 
 Gradients = list[tf.Tensor]
 
@@ -64,7 +65,9 @@ class Scale:
         self, gradients: Gradients, variables: Sequence[tf.Variable], step: tf.Tensor
     ) -> Gradients:
         return [
-            gradient * self._factor if re.search(self._pattern, variable.name) else gradient
+            gradient * self._factor
+            if re.search(self._pattern, variable_name(variable))
+            else gradient
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module import numerics, stopping
+from trainer_module import debug, numerics, stopping
 from trainer_module.callbacks import Callback, Training
 from trainer_module.checkpoint import Checkpoints
 from trainer_module.config import TrainConfig
@@ -74,8 +74,8 @@ def train(
             f"train.batch_size: found {config.batch_size}; allowed: at most the "
             f"{train_split.rows} rows of the train split"
         )
-    strategy = strategy or make_strategy(config)
     place = read_place(config)
+    strategy = strategy or make_strategy(config)
     engine = build_engine(
         task, feature_spec, train_split, eval_split, config, strategy, place, augment, initial
     )
@@ -85,10 +85,12 @@ def train(
         state=engine.state,
         train_split=train_split,
         eval_split=eval_split,
+        feature_spec=feature_spec,
         folder=folder,
         is_chief=place.is_chief,
         total_steps=steps_per_epoch * config.epochs,
         steps_per_epoch=steps_per_epoch,
+        augment=augment,
         names=tuple(engine.functions.evaluation_layout.names),
     )
     watching = [
@@ -97,7 +99,7 @@ def train(
         if place.is_chief or not callback.chief_only
     ]
     loop = _Loop(training, engine, watching)
-    with strategy.scope():
+    with debug.eagerly(config.debug.eager), strategy.scope():
         last_step = loop.run()
         best_step = loop.checkpoints.restore_best()
     return TrainResult(
@@ -154,7 +156,8 @@ class _Loop:
 
     @property
     def _call_size(self) -> int:
-        return self._sizer.size if self._sizer else self._training.config.steps_per_call
+        wanted = self._sizer.size if self._sizer else self._training.config.steps_per_call
+        return min(wanted, self._training.steps_per_epoch)
 
     def _restore(self) -> None:
         host = self.checkpoints.restore_latest()
@@ -166,17 +169,16 @@ class _Loop:
             return
         self._best = host["best"]
         self._training.stopped = host["stopped"]
-        for name, state in host["callbacks"].items():
-            for callback in self._callbacks:
-                if _name(callback) == name:
-                    callback.restore(state)
+        for name, callback in _named(self._callbacks).items():
+            if name in host["callbacks"]:
+                callback.restore(host["callbacks"][name])
 
     def _host(self) -> dict[str, Any]:
         """Returns what a checkpoint remembers besides tensors."""
         return {
             "best": self._best,
             "stopped": self._training.stopped,
-            "callbacks": {_name(callback): callback.state() for callback in self._callbacks},
+            "callbacks": {name: c.state() for name, c in _named(self._callbacks).items()},
         }
 
     def _call(self) -> None:
@@ -248,5 +250,11 @@ class _Loop:
             self._best = value
 
 
-def _name(callback: Callback) -> str:
-    return f"{type(callback).__module__}.{type(callback).__qualname__}"
+def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
+    """Returns callbacks by their class; further ones of a class are numbered."""
+    found: dict[str, Callback] = {}
+    for callback in callbacks:
+        name = f"{type(callback).__module__}.{type(callback).__qualname__}"
+        same = sum(type(other) is type(callback) for other in found.values())
+        found[f"{name}.{same}" if same else name] = callback
+    return found

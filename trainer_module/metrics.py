@@ -170,34 +170,47 @@ def as_metric(metric: Metric | PerExample) -> Metric:
     return metric if isinstance(metric, Metric) else mean(metric)
 
 
-_NAMED: Mapping[str, Callable[[int | None], Metric]] = {
-    "accuracy": lambda classes: mean(losses.class_hit if classes else losses.binary_hit),
+def named(name: str, labels: tf.Tensor, predictions: tf.Tensor) -> Metric:
+    """Returns the metric of a name for the head that these labels and predictions are of.
+
+    Args:
+        name: `top_K`, K a number, or one of the names below.
+        labels, predictions: some rows, [b, ...].
+
+    Raises:
+        ValueError: if a head of this kind has no such metric.
+    """
+    if labels.dtype.is_integer and predictions.shape.rank == 2:
+        classes = predictions.shape[-1]
+        if name.startswith("top_") and name[4:].isdecimal() and int(name[4:]) > 0:
+            return top_k(int(name[4:]))
+        kind, known = "several classes", {name: make(classes) for name, make in _OF_CLASSES.items()}
+        allowed = [*known, "top_K"]
+    elif predictions.shape.rank == 1:
+        kind, known = "one number", {**_OF_A_LOGIT, **_OF_NUMBERS}
+        allowed = list(known)
+    else:
+        kind, known = "several numbers", dict(_OF_NUMBERS)
+        allowed = list(known)
+    if name not in known:
+        raise ValueError(f"found {name!r}; allowed: {', '.join(allowed)}, for {kind}")
+    return known[name]
+
+
+_OF_CLASSES: Mapping[str, Callable[[int], Metric]] = {
+    "accuracy": lambda _classes: mean(losses.class_hit),
     "precision": precision,
     "recall": recall,
     "f1": f1,
-    "auc": lambda _classes: auc(),
-    "mse": lambda _classes: mean(losses.squared_error),
-    "mae": lambda _classes: mean(losses.absolute_error),
 }
-
-NAMES = (*_NAMED, "top_K")
-
-
-def named(name: str, classes: int | None) -> Metric:
-    """Returns the metric of a name: one of `NAMES`, K a number.
-
-    Args:
-        classes: of the head; None for a binary or a numeric head.
-
-    Raises:
-        ValueError: if there is none of that name, or the head cannot have it.
-    """
-    if name.startswith("top_") and name[4:].isdecimal() and int(name[4:]) > 0:
-        if classes is None:
-            raise ValueError(f"found {name!r}; allowed: on a head of several classes")
-        return top_k(int(name[4:]))
-    if name == "auc" and classes is not None:
-        raise ValueError("found 'auc'; allowed: on a head of one logit")
-    if name not in _NAMED:
-        raise ValueError(f"found {name!r}; allowed: {', '.join(NAMES)}")
-    return _NAMED[name](classes)
+_OF_A_LOGIT: Mapping[str, Metric] = {
+    "accuracy": mean(losses.binary_hit),
+    "precision": precision(),
+    "recall": recall(),
+    "f1": f1(),
+    "auc": auc(),
+}
+_OF_NUMBERS: Mapping[str, Metric] = {
+    "mse": mean(losses.squared_error),
+    "mae": mean(losses.absolute_error),
+}

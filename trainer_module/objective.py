@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from trainer_module import metrics
 from trainer_module.config import RegularizationConfig, TrainConfig
 from trainer_module.dotted_path import load_object
 from trainer_module.metrics import Metric, PerExample, as_metric
+from trainer_module.optimizers import variable_name
 from trainer_module.tasks import losses as named_losses
 from trainer_module.tasks.base import Forward, Head, Phase, Task, Tensors
 
@@ -91,6 +93,9 @@ class Objective:
                 f"train.example_weight: found {config.example_weight!r}; "
                 f"allowed: transformed features, {', '.join(sorted(features))}"
             )
+        for name, weights in config.class_weights.items():
+            head = self._heads[name]
+            _check_classes(weights, head, features[head.label], outputs[name])
         self._replaced = {
             head: find_loss(f"train.losses.{head}", name) for head, name in config.losses.items()
         }
@@ -101,10 +106,10 @@ class Objective:
             for name, metric in head.metrics.items()
         }
         for name, wanted in config.metrics.items():
-            classes = _classes(self._heads[name], outputs, features)
+            labels = tf.convert_to_tensor(features[self._heads[name].label])
             for metric in wanted:
                 try:
-                    self.measured[f"{name}/{metric}"] = metrics.named(metric, classes)
+                    self.measured[f"{name}/{metric}"] = metrics.named(metric, labels, outputs[name])
                 except ValueError as error:
                     raise ValueError(f"train.metrics.{name}: {error}") from error
 
@@ -140,14 +145,13 @@ class Objective:
         losses = dict(forward.losses)
         if forward.outputs is not None:
             losses |= self._losses_of(forward.outputs, features)
-        ones = tf.ones([tf.shape(next(iter(losses.values())))[0]])
+        columns = {name: _column(losses[name], name) for name in phase.losses}
+        ones = tf.ones_like(next(iter(columns.values())))
         rows = self._example_weights(features, ones)
         sums = tf.stack(
             [
-                tf.reduce_sum(
-                    _column(losses[name], name) * self._class_weight(name, rows, features)
-                )
-                for name in phase.losses
+                tf.reduce_sum(column * self._class_weight(name, rows, features))
+                for name, column in columns.items()
             ]
         )
         total = tf.reduce_sum(sums * list(phase.losses.values())) / batch
@@ -193,7 +197,7 @@ class Objective:
             penalty
             for section in self._regularization
             for variable in variables
-            if re.search(section.pattern, variable.name)
+            if re.search(section.pattern, variable_name(variable))
             for penalty in _penalties(section, variable)
         ]
 
@@ -253,11 +257,19 @@ def _penalties(section: RegularizationConfig, variable: tf.Variable) -> list[tf.
     return found
 
 
-def _classes(head: Head, outputs: Tensors, features: Tensors) -> int | None:
-    """Returns how many classes a head tells apart; None for a binary or a numeric one."""
-    output = outputs[head.name]
-    labels = tf.convert_to_tensor(features[head.label])
-    return int(output.shape[-1]) if labels.dtype.is_integer and output.shape.rank == 2 else None
+def _check_classes(weights: Mapping[int, float], head: Head, labels: Any, output: Any) -> None:
+    """Checks that a head tells the classes apart that a configuration weighs.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    key = f"train.class_weights.{head.name}"
+    if not tf.convert_to_tensor(labels).dtype.is_integer:
+        raise ValueError(f"{key}: found weights; allowed: on a head of classes, which this is not")
+    classes = output.shape[-1] if output.shape.rank == 2 else 2
+    beyond = sorted(number for number in weights if not 0 <= number < classes)
+    if beyond:
+        raise ValueError(f"{key}: found class {beyond[0]}; allowed: 0 to {classes - 1}")
 
 
 def _column(values: tf.Tensor, name: str) -> tf.Tensor:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from trainer_module.config import GroupConfig, OptimizerConfig
+from trainer_module.config import GroupConfig, OptimizerConfig, RegularizationConfig
 from trainer_module.packing import Packing
 from trainer_module.update_rules import Adam, Momentum, RMSprop, UpdateRule
 
@@ -38,21 +38,33 @@ def find_group(groups: Sequence[GroupConfig], variable: tf.Variable) -> GroupCon
     return next((group for group in groups if re.search(group.pattern, name)), None)
 
 
+def check_patterns(
+    key: str,
+    sections: Sequence[GroupConfig | RegularizationConfig],
+    variables: Sequence[tf.Variable],
+) -> None:
+    """Checks that the pattern of each section is found in a variable's name.
+
+    Raises:
+        ValueError: naming the section under `key` whose pattern is not.
+    """
+    names = [variable_name(variable) for variable in variables]
+    for index, section in enumerate(sections):
+        if not any(re.search(section.pattern, name) for name in names):
+            raise ValueError(
+                f"{key}.{index}.pattern: found {section.pattern!r}, which fits no variable; "
+                f"allowed: a pattern found in one of {', '.join(names)}"
+            )
+
+
 def split_frozen(
     groups: Sequence[GroupConfig], variables: Sequence[tf.Variable]
 ) -> list[tf.Variable]:
     """Returns the variables that are not frozen.
 
     Raises:
-        ValueError: if a group fits no variable, or all are frozen.
+        ValueError: if all are.
     """
-    for index, group in enumerate(groups):
-        if not any(re.search(group.pattern, variable_name(v)) for v in variables):
-            names = ", ".join(variable_name(variable) for variable in variables)
-            raise ValueError(
-                f"train.optimizer.groups.{index}.pattern: found {group.pattern!r}, which fits no "
-                f"variable; allowed: a pattern found in one of {names}"
-            )
     found = [(variable, find_group(groups, variable)) for variable in variables]
     free = [variable for variable, group in found if not (group and group.frozen)]
     if not free:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import tf_keras as keras
 from trainer_module.config import TrainConfig
 from trainer_module.ema import WeightAverage
 from trainer_module.loss_scale import LossScale
-from trainer_module.optimizers import Optimizer, split_frozen
+from trainer_module.optimizers import Optimizer, check_patterns, split_frozen
 from trainer_module.tasks.base import Phase, Task
 from trainer_module.warm_start import Weights, begin_with
 
@@ -95,13 +95,17 @@ def build_state(
         initial: weights to begin with; None for the model's own.
 
     Raises:
-        ValueError: if a parameter group fits nothing, or freezes everything.
+        ValueError: if a pattern fits no variable, or all variables of a phase are frozen.
     """
     model = build_model(task, feature_spec, config.precision)
     if initial is not None:
         begin_with(model, initial)
+    phases = task.phases(model)
+    check_patterns("train.regularization", config.regularization, _variables(phases))
+    shared = [phase for phase in phases if phase.optimizer is None]
+    check_patterns("train.optimizer.groups", config.optimizer.groups, _variables(shared))
     players = []
-    for phase in task.phases(model):
+    for phase in phases:
         section = phase.optimizer or config.optimizer
         free = split_frozen(section.groups, phase.variables)
         players.append(Player(phase, Optimizer(section, free), section.learning_rate))
@@ -126,6 +130,10 @@ def build_state(
         ),
         last_gradients=gradients,
     )
+
+
+def _variables(phases: Sequence[Phase]) -> list[tf.Variable]:
+    return [variable for phase in phases for variable in phase.variables]
 
 
 def random_generators(model: keras.Model) -> list[tf.random.Generator]:

@@ -175,7 +175,9 @@ class ReplicaStep:
         """
         optimizer, config = player.optimizer, self._config
         norm = tf.linalg.global_norm(gradients)
-        shaped = self._shape(optimizer, gradients, norm, step)
+        shaped, bound = self._shape(optimizer, gradients, norm, step)
+        # What a transform makes bad has to be seen, too.
+        norm = tf.where(tf.math.is_finite(bound), norm, bound)
         rate = player.learning_rate * factor
         if self._state.last_gradients:
             kept = self._state.last_gradients[self._state.players.index(player)]
@@ -204,18 +206,17 @@ class ReplicaStep:
         gradients: list[tf.Tensor],
         norm: tf.Tensor,
         step: tf.Tensor,
-    ) -> list[tf.Tensor]:
-        """Returns packed gradients, transformed and clipped."""
-        whole = bool(self._transforms)
-        each = whole or (self._config.clip is not None and self._config.clip.by == "norm")
-        if not each:
-            return clip(gradients, self._config.clip, norm)
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Returns packed gradients, transformed and clipped, and their norm before the clipping."""
+        section = self._config.clip
+        if not self._transforms and (section is None or section.by != "norm"):
+            return clip(gradients, section, norm), norm
         unpacked = optimizer.packing.unpack(gradients)
         for transform in self._transforms:
             unpacked = transform(unpacked, optimizer.targets, step)
-        if whole:
+        if self._transforms:
             norm = tf.linalg.global_norm(unpacked)
-        return optimizer.packing.pack(clip(unpacked, self._config.clip, norm))
+        return optimizer.packing.pack(clip(unpacked, section, norm)), norm
 
 
 def build_step_functions(

@@ -152,7 +152,7 @@ def peak_rows(problem: Problem, times: Mapping[str, Times], matmul: Times) -> li
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loop", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each loop in each round")
+    parser.add_argument("--seconds", type=float, default=1.2, help="of each loop in each round")
     parser.add_argument("--quick", action="store_true", help="one short round: shows that it runs")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the JSON file")
     options = parser.parse_args(arguments)

@@ -63,7 +63,6 @@ def time_in_turn(
             child.ready()
         for competitor in competitors:
             child = children[competitor.name]
-            child.run(competitor.steps_per_call)
             trial = child.run(max(competitor.steps_per_call, _CALIBRATION_STEPS))
             calls = seconds / trial.wall * trial.taken.steps / competitor.steps_per_call
             steps[competitor.name] = max(1, round(calls)) * competitor.steps_per_call

@@ -9,8 +9,9 @@ from typing import Any
 from benchmarks.loop import models
 from benchmarks.loop.problems import Problem
 from benchmarks.loop.training import Gate, Run
-from trainer_module.callbacks import Callback, Values
-from trainer_module.config import OptimizerConfig, TrainConfig
+from trainer_module.callbacks import Callback, Training, Values
+from trainer_module.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from trainer_module.data import MemorySplit
 from trainer_module.loop import train
 from trainer_module.tasks import losses
 from trainer_module.tasks.base import Head, Task, Tensors
@@ -60,8 +61,8 @@ class _CallEnds(Callback):
         self._steps_per_epoch = 0
         self._timed = False
 
-    def on_train_begin(self, step: int, total_steps: int, steps_per_epoch: int) -> None:
-        self._steps_per_epoch = steps_per_epoch
+    def on_train_begin(self, training: Training) -> None:
+        self._steps_per_epoch = training.steps_per_epoch
         self._gate.wait()
         self._gate.clock.stop()
 
@@ -84,19 +85,23 @@ def make(problem: Problem, steps_per_call: int) -> Run:
         batch_size=problem.batch_size,
         steps_per_call=steps_per_call,
         # Adam at a constant rate, as the others have it.
-        optimizer=OptimizerConfig(
-            learning_rate=1e-3,
-            weight_decay=0.0,
-            warmup_epochs=0.0,
-            final_fraction=1.0,
-            clip_global_norm=None,
-        ),
+        optimizer=OptimizerConfig(name="adam", learning_rate=1e-3),
+        schedule=ScheduleConfig(kind="constant", warmup_epochs=0.0),
+        clip=None,
     )
     eval_rows = {name: values[:512] for name, values in train_rows.items()}
     folder = tempfile.mkdtemp(prefix="bench-loop-")
     gate = Gate()
     callbacks = [_CallEnds(gate, steps_per_call)]
     gate.start(
-        lambda: train(_Classes(problem), {}, train_rows, eval_rows, config, folder, callbacks)
+        lambda: train(
+            _Classes(problem),
+            {},
+            MemorySplit(train_rows),
+            MemorySplit(eval_rows),
+            config,
+            folder,
+            callbacks,
+        )
     )
     return gate.run

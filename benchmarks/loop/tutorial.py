@@ -26,7 +26,8 @@ def make(problem: Problem, steps_per_call: int, metrics_in_graph: bool = False) 
         loss.update_state(value)
         accuracy.update_state(classes, logits)
 
-    @tf.function
+    # Without AutoGraph, for the same graph from a quicker trace: there is nothing to convert.
+    @tf.function(autograph=False)
     def train_step(images: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = model(images, training=True)

@@ -1,1 +1,1 @@
-"""ExampleGen for the data sets that scikit-learn carries: real data without a network."""
+"""ExampleGen: the data sets that scikit-learn carries, image folders, and CIFAR-10's own files."""

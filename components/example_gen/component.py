@@ -1,4 +1,4 @@
-"""The ExampleGen component of bundled data."""
+"""The ExampleGen component of all the sources that a configuration can name."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from components.example_gen.config import SPLITS, DataConfig
 from components.example_gen.executor import Executor
 
 
-class SklearnExampleGen(QueryBasedExampleGen):
-    """Emits a data set that scikit-learn bundles, in hashed splits.
+class SourceExampleGen(QueryBasedExampleGen):
+    """Emits the rows of a source in splits: the source's own, and hashed ones.
 
     Args:
-        data: which data set, and the shares of its splits.
-        code: hash of the source that reads it, so that a change of that is a new input.
+        data: which source, and the shares of its splits.
+        fingerprint: of the data, so that a change of them is a new input.
+        code: hash of the source code that reads them, for the same reason.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, data: DataConfig, code: str) -> None:
-        query = json.dumps({"dataset": data.dataset, "limit": data.limit, "code": code})
+    def __init__(self, data: DataConfig, fingerprint: str, code: str) -> None:
+        query = json.dumps(
+            {"data": data.model_dump(mode="json"), "fingerprint": fingerprint, "code": code}
+        )
         splits = [
             example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=getattr(data.splits, name))
             for name in SPLITS

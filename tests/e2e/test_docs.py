@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import typing
 import urllib.request
 from pathlib import Path
 
+import yaml
+
 from pipeline.config import RunConfig
+from pipeline.config_file import load_config
+from trainer_module.tasks import load_task_class
 
 
 def _shell_lines(text: str) -> list[str]:
@@ -105,15 +111,34 @@ def test_configuration_page_names_every_key(repository):
         found = []
         for name, field in model.model_fields.items():
             found.append(name)
-            inner = field.annotation
-            if hasattr(inner, "model_fields"):
-                found += keys(inner)
+            # A section that comes in several kinds is a union of them.
+            for inner in (field.annotation, *typing.get_args(field.annotation)):
+                if hasattr(inner, "model_fields"):
+                    found += keys(inner)
         return found
 
     missing = [key for key in keys(RunConfig) if f"`{key}`" not in page and f".{key}`" not in page]
     sections = ["data", "task", "transform", "train", "evaluate", "serve", "beam"]
     assert not missing
     assert all(f"`{section}`" in page for section in sections)
+
+
+def test_images_page_shows_a_configuration_that_holds_and_every_option(repository, tmp_path):
+    page = (repository / "docs" / "images.md").read_text()
+    (name, text) = re.search(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL).groups()
+    (tmp_path / name).write_text(text)
+    config = load_config(str(tmp_path / name))
+    assert f"tapeline run {name}" in page
+    assert config.task.options["classes"] == config.transform.options["classes"]
+
+    options = inspect.signature(load_task_class("cifar10")).parameters
+    shown = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert shown.keys() == options.keys()
+    for name, parameter in options.items():
+        if name != "classes":
+            expected = parameter.default
+            found = yaml.safe_load(shown[name].strip("`"))
+            assert (tuple(found) if isinstance(found, list) else found) == expected
 
 
 def test_readme_tensorboard_command_shows_the_trainings_of_the_run(repository, digits_run, workdir):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from trainer_module.config import TrainConfig
-from trainer_module.data import Split
+from trainer_module.data import Augment, Split
 from trainer_module.state import TrainState
 from trainer_module.tasks.base import Task
 
@@ -19,9 +19,11 @@ class Training:
     """A training as its callbacks see it.
 
     Attributes:
+        feature_spec: of the transformed features, for the model's inputs.
         folder: of the training's checkpoints and logs.
         is_chief: whether this process is the one that writes.
         resumed_from: step of the checkpoint it goes on from; 0 for a new training.
+        augment: random change of the training batches.
         names: of all values that an evaluation returns.
         stopped: why it ends before its last step, once it does.
     """
@@ -31,13 +33,15 @@ class Training:
     state: TrainState
     train_split: Split
     eval_split: Split
+    feature_spec: Mapping[str, Any]
     folder: str
     is_chief: bool
     total_steps: int
     steps_per_epoch: int
     resumed_from: int = 0
+    augment: Augment | None = None
     names: tuple[str, ...] = ()
-    stopped: str | None = field(default=None)
+    stopped: str | None = None
 
     def stop(self, reason: str) -> None:
         """Ends the training after this call or epoch: it is evaluated, and the best exported."""

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from trainer_module.callbacks.base import Callback, Training, Values
+from trainer_module.callbacks.files import write_whole
 
 
 class History(Callback):
@@ -29,6 +30,4 @@ class History(Callback):
         self.epochs.append(
             {"epoch": epoch, "step": step, "train": dict(train), "eval": dict(evaluation)}
         )
-        partial = Path(self._path + ".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in self.epochs), "utf-8")
-        os.replace(partial, self._path)
+        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in self.epochs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from trainer_module.callbacks.base import Callback, Training, Values
+from trainer_module.callbacks.layer_report import without_norms
 from trainer_module.progress import emit
 
 
@@ -43,8 +44,9 @@ class Progress(Callback):
             total_steps=self._total,
             epoch=-(-step // self._steps_per_epoch),
             steps_per_second=round((step - self._first_step) / (now - self._began), 1),
-            values={name: round(value, 6) for name, value in values.items()},
+            values={name: round(value, 6) for name, value in without_norms(values).items()},
         )
 
     def on_epoch_end(self, epoch: int, step: int, train: Values, evaluation: Values) -> None:
-        emit("epoch_end", epoch=epoch, step=step, train=dict(train), eval=dict(evaluation))
+        means = without_norms(train)
+        emit("epoch_end", epoch=epoch, step=step, train=means, eval=dict(evaluation))

@@ -90,6 +90,11 @@ class ScheduleConfig(Section):
     def _boundaries_and_factors_match(self) -> ScheduleConfig:
         if self.kind == "piecewise" and not self.boundaries:
             raise ValueError("boundaries: found none; allowed: one epoch or more under 'piecewise'")
+        if self.kind != "piecewise" and self.boundaries:
+            raise ValueError(
+                f"boundaries: found {self.boundaries} with kind {self.kind!r}; "
+                "allowed: none, or kind 'piecewise'"
+            )
         if len(self.boundaries) != len(self.factors):
             raise ValueError(
                 f"factors: found {len(self.factors)}; allowed: one a boundary "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -104,7 +104,7 @@ class TrainConfig(Section):
     metrics: dict[str, list[str]] = Field(
         default_factory=dict, description="by head: metrics by name, besides the task's own"
     )
-    class_weights: dict[str, dict[int, float]] = Field(
+    class_weights: dict[str, dict[int, Annotated[float, Field(ge=0)]]] = Field(
         default_factory=dict, description="by head: weight of a row in training by its class"
     )
     example_weight: str | None = Field(

@@ -13,6 +13,7 @@ SHORT_NAMES = {
     "digits": "trainer_module.tasks.digits.Digits",
     "breast_cancer": "trainer_module.tasks.breast_cancer.BreastCancer",
     "gan": "trainer_module.tasks.gan.Gan",
+    "cifar10": "trainer_module.tasks.cifar10.Cifar10",
 }
 
 
@@ -42,4 +43,6 @@ def load_task_class(name: str) -> type[Task]:
 
 def make_task(config: TaskConfig) -> Task:
     """Makes the task that `config` names, with its options."""
-    return load_task_class(config.name)(**config.options)
+    task = load_task_class(config.name)(**config.options)
+    task.config = config
+    return task

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module.config import OptimizerConfig
+from trainer_module.config import OptimizerConfig, TaskConfig
 from trainer_module.metrics import Metric, PerExample
 
 if TYPE_CHECKING:
@@ -113,6 +113,9 @@ class Task(abc.ABC):
     A plain function wrapped in `staticmethod`, and best in a module of its own: Transform is
     cached by the source of that module and of what it imports.
     """
+
+    config: TaskConfig | None = None
+    """What made the task; None for one that was not made from a configuration."""
 
     @property
     @abc.abstractmethod

@@ -1,5 +1,9 @@
-"""What the tests of `components` share: artifacts of TFX with a place on the disk."""
+"""Artifacts of TFX with a place on the disk; pictures, and folders and archives of them."""
 
+import io
+import tarfile
+
+import numpy as np
 import pytest
 
 
@@ -18,3 +22,58 @@ def artifact(tmp_path):
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """Makes a small PNG or JPEG; the same number gives the same picture."""
+    import tensorflow as tf
+
+    def make(number, kind="png", size=4):
+        pixels = np.random.default_rng(number).integers(0, 256, (size, size, 3), np.uint8)
+        encode = tf.io.encode_png if kind == "png" else tf.io.encode_jpeg
+        return encode(pixels).numpy()
+
+    return make
+
+
+@pytest.fixture
+def write_folder(tmp_path):
+    """Writes files, by path and content, under a folder; None makes a folder."""
+
+    def write(files, name="data"):
+        root = tmp_path / name
+        root.mkdir(exist_ok=True)
+        for path, content in files.items():
+            place = root / path
+            (place if content is None else place.parent).mkdir(parents=True, exist_ok=True)
+            if content is not None:
+                place.write_bytes(content)
+        return root
+
+    return write
+
+
+@pytest.fixture
+def write_tar(tmp_path):
+    """Writes files, by path and content, into an archive; None makes a folder.
+
+    A tarfile.TarInfo instead of a content is the header to write as it is.
+    """
+
+    def write(files, name="data.tar"):
+        path = tmp_path / name
+        with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as archive:
+            for member, content in files.items() if isinstance(files, dict) else files:
+                header = tarfile.TarInfo(member)
+                if content is None:
+                    header.type = tarfile.DIRTYPE
+                    archive.addfile(header)
+                elif isinstance(content, tarfile.TarInfo):
+                    archive.addfile(content)
+                else:
+                    header.size = len(content)
+                    archive.addfile(header, io.BytesIO(content))
+        return path
+
+    return write

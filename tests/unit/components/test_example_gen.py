@@ -1,20 +1,22 @@
-"""ExampleGen of bundled data: what a row becomes, which split it falls into, and both again."""
+"""ExampleGen: each row of a source in one split, the same ones again, and what the cache sees."""
 
 import json
 
 import pytest
 import tensorflow as tf
-from pydantic import ValidationError
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.example_gen import executor
-from components.example_gen.component import SklearnExampleGen
-from components.example_gen.config import SPLITS, DataConfig, SplitsConfig
-from components.example_gen.executor import Executor, split_counts, to_example
+from components.example_gen import sklearn_source
+from components.example_gen.component import SourceExampleGen
+from components.example_gen.config import SPLITS, ImageFolderConfig, SklearnConfig, SplitsConfig
+from components.example_gen.examples import split_counts, to_example
+from components.example_gen.executor import Executor
 from components.example_gen.sklearn_source import load_columns, rows
+from components.example_gen.source import DataError
+from components.example_gen.sources import make_source
 
-DATA = DataConfig(
+DATA = SklearnConfig(
     dataset="breast_cancer",
     label="diagnosis",
     limit=120,
@@ -34,7 +36,7 @@ def write(folder, data=DATA):
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"]
     )
-    properties = dict(SklearnExampleGen(data, code="hash").exec_properties)
+    properties = dict(SourceExampleGen(data, "", code="hash").exec_properties)
     Executor(context).Do({}, {"examples": [examples]}, properties)
     return examples
 
@@ -59,29 +61,6 @@ def written(artifact_of_data):
     return read(artifact_of_data)
 
 
-def test_to_example_when_values_are_of_each_kind_then_go_to_the_list_of_that_kind():
-    example = to_example(
-        {"n": 3, "x": 0.5, "s": "é", "ns": [1, 2], "xs": [1.5, 2], "ss": ["a", "b"]}
-    )
-    feature = example.features.feature
-    assert feature["n"].int64_list.value == [3]
-    assert feature["x"].float_list.value == [0.5]
-    assert feature["s"].bytes_list.value == ["é".encode()]
-    assert feature["ns"].int64_list.value == [1, 2]
-    assert feature["xs"].float_list.value == [1.5, 2.0]
-    assert feature["ss"].bytes_list.value == [b"a", b"b"]
-    assert len(feature) == 6
-
-
-@pytest.mark.parametrize(
-    "value", [None, [None], {"a": 1}, [1, "a"], ["a", 1.5], [[1], [2]], b"raw"]
-)
-def test_to_example_when_a_value_is_neither_numbers_nor_text_then_names_column_and_value(value):
-    with pytest.raises(TypeError) as error:
-        to_example({"good": 1, "bad": value})
-    assert str(error.value) == f"column 'bad': found {value!r}; allowed: numbers or text"
-
-
 def test_executor_when_run_then_every_row_is_in_exactly_one_split(written):
     found = [canonical(example) for split in written.values() for example in split]
     columns = load_columns(DATA.dataset, DATA.limit)
@@ -95,18 +74,8 @@ def test_executor_when_run_then_the_artifact_names_its_splits(artifact_of_data):
 
 def test_split_counts_when_the_component_has_run_then_are_the_rows_it_wrote(written):
     counts = {split: len(examples) for split, examples in written.items()}
-    assert split_counts(DATA) == counts
+    assert split_counts(make_source(DATA), DATA.splits) == counts
     assert min(counts.values()) > 0
-
-
-@pytest.mark.parametrize("dataset", ["digits", "breast_cancer"])
-def test_split_counts_when_all_rows_are_taken_then_shares_are_about_those_of_the_config(dataset):
-    data = DataConfig(dataset=dataset, label="x", splits=SplitsConfig(train=8, eval=1, test=1))
-    counts = split_counts(data)
-    total = sum(counts.values())
-    assert total == len(next(iter(load_columns(dataset).values())))
-    assert counts["train"] / total == pytest.approx(0.8, abs=0.05)
-    assert counts["eval"] / total == pytest.approx(0.1, abs=0.05)
 
 
 def test_executor_when_run_again_then_writes_the_same_rows_in_the_same_order(written, tmp_path):
@@ -119,7 +88,7 @@ def test_split_of_a_row_when_other_rows_come_in_another_order_then_is_the_same(
     def last_rows_backwards(dataset, limit):
         return {name: column[:49:-1] for name, column in load_columns(dataset, limit).items()}
 
-    monkeypatch.setattr(executor, "load_columns", last_rows_backwards)
+    monkeypatch.setattr(sklearn_source, "load_columns", last_rows_backwards)
     fewer = read(write(tmp_path))
 
     assert sum(map(len, fewer.values())) == 70
@@ -132,38 +101,56 @@ def test_split_of_a_row_when_other_rows_come_in_another_order_then_is_the_same(
 
 def test_component_when_data_or_code_differ_then_so_do_its_properties():
     """Its properties are what the cache compares."""
-    base = SklearnExampleGen(DATA, code="1").exec_properties
-    assert SklearnExampleGen(DATA, code="1").exec_properties == base
+    base = SourceExampleGen(DATA, "a", code="1").exec_properties
+    assert SourceExampleGen(DATA, "a", code="1").exec_properties == base
     for changed in (
-        SklearnExampleGen(DATA, code="2"),
-        SklearnExampleGen(DATA.model_copy(update={"limit": 119}), code="1"),
-        SklearnExampleGen(DATA.model_copy(update={"dataset": "digits"}), code="1"),
-        SklearnExampleGen(DATA.model_copy(update={"splits": SplitsConfig()}), code="1"),
+        SourceExampleGen(DATA, "a", code="2"),
+        SourceExampleGen(DATA, "b", code="1"),
+        SourceExampleGen(DATA.model_copy(update={"limit": 119}), "a", code="1"),
+        SourceExampleGen(DATA.model_copy(update={"dataset": "digits"}), "a", code="1"),
+        SourceExampleGen(DATA.model_copy(update={"splits": SplitsConfig()}), "a", code="1"),
     ):
         assert changed.exec_properties != base
 
 
 def test_component_when_made_then_its_splits_have_the_shares_of_the_config():
-    output = json.loads(SklearnExampleGen(DATA, code="1").exec_properties["output_config"])
-    assert output["split_config"]["splits"] == [
+    properties = SourceExampleGen(DATA, "", code="1").exec_properties
+    assert json.loads(properties["output_config"])["split_config"]["splits"] == [
         {"name": "train", "hash_buckets": 50},
         {"name": "eval", "hash_buckets": 20},
         {"name": "test", "hash_buckets": 30},
     ]
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"dataset": "iris"},
-        {"limit": 0},
-        {"label": ""},
-        {"splits": {"train": 0}},
-        {"source": "csv"},
-        {"columns": []},
-    ],
-    ids=str,
-)
-def test_data_config_when_a_value_is_not_allowed_then_names_its_key(bad):
-    with pytest.raises(ValidationError, match=next(iter(bad))):
-        DataConfig.model_validate({"dataset": "digits", "label": "digit", **bad})
+@pytest.fixture
+def pictures(picture, write_tar):
+    """A configuration of 40 pictures to train on and 5 to test."""
+    files = {f"train/{'cat' if i % 2 else 'dog'}/{i}.png": picture(i) for i in range(40)}
+    files |= {f"test/cat/{i}.png": picture(i) for i in range(40, 45)}
+    splits = SplitsConfig(train=30, eval=10, test=60)
+    path = str(write_tar(files))
+    return ImageFolderConfig(source="image_folder", path=path, splits=splits)
+
+
+def test_executor_when_a_source_has_a_test_split_then_it_is_kept_and_train_is_divided(
+    pictures, picture, tmp_path
+):
+    found = read(write(tmp_path / "examples", pictures))
+    images = {
+        split: {example.features.feature["image"].bytes_list.value[0] for example in examples}
+        for split, examples in found.items()
+    }
+    assert images["test"] == {picture(i) for i in range(40, 45)}
+    assert images["train"] | images["eval"] == {picture(i) for i in range(40)}
+    assert not images["train"] & images["eval"]
+    assert len(images["train"]) > len(images["eval"]) > 0
+    assert split_counts(make_source(pictures), pictures.splits) == {
+        split: len(examples) for split, examples in found.items()
+    }
+
+
+def test_executor_when_a_picture_does_not_decode_then_the_error_names_it(write_tar, tmp_path):
+    files = {f"train/{name}/1.png": b"no picture" for name in ("cat", "dog")}
+    data = ImageFolderConfig(source="image_folder", path=str(write_tar(files)))
+    with pytest.raises(DataError, match=r"data\.tar: train/cat/1\.png: a file that starts with"):
+        write(tmp_path / "examples", data)

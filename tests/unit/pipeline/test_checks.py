@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.example_gen.sources import make_source
 from pipeline.checks import check_inputs, check_task
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Source, load_config
@@ -55,10 +56,10 @@ def test_inputs_when_several_are_bad_then_names_each(load) -> None:
     config = load("data.label=cat", "evaluate.slices=[digit, colour]", "task.name=cats")
 
     assert problems(check_inputs, config) == [
-        "run.yaml: data.label: found 'cat'; allowed: a column of digits: image, digit",
-        "run.yaml: evaluate.slices.1: found 'colour'; allowed: a column of digits: image, digit",
+        "run.yaml: data.label: found 'cat'; allowed: a column of the data: image, digit",
+        "run.yaml: evaluate.slices.1: found 'colour'; allowed: a column of the data: image, digit",
         "run.yaml: task.name: found 'cats'; "
-        "allowed: digits, breast_cancer, or the dotted path of a Task class",
+        "allowed: digits, breast_cancer, cifar10, or the dotted path of a Task class",
     ]
 
 
@@ -108,7 +109,7 @@ def test_inputs_when_a_task_is_in_a_package_then_the_package_is_not_run(
 def tensorflow() -> None:
     """Imports TensorFlow and TFX once, so that no single test is charged for it."""
     importlib.import_module("trainer_module.tasks.base")
-    importlib.import_module("components.example_gen.executor")
+    importlib.import_module("components.example_gen.examples")
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -180,10 +181,10 @@ def test_task_when_a_split_has_no_rows_then_names_the_split(load) -> None:
 
 @pytest.mark.usefixtures("tensorflow")
 def test_task_when_a_batch_is_more_than_the_train_split_then_says_how_many_rows(load) -> None:
-    from components.example_gen.executor import split_counts
+    from components.example_gen.examples import split_counts
 
     config = load("data.limit=60")
-    rows = split_counts(config.data)["train"]
+    rows = split_counts(make_source(config.data), config.data.splits)["train"]
     assert 0 < rows < 60
 
     assert problems(check_task, config) == [

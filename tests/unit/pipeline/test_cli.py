@@ -56,7 +56,7 @@ class Bad:
 
 
 NO_THRESHOLD = [{"name": "accuracy", "head": "class"}]
-TASKS = "allowed: digits, breast_cancer, or the dotted path of a Task class"
+TASKS = "allowed: digits, breast_cancer, cifar10, or the dotted path of a Task class"
 BATCH_SIZES = "serve.batching.allowed_batch_sizes"
 
 LIGHT = {
@@ -94,8 +94,16 @@ LIGHT = {
         {"root": "/proc/tapeline"},
     ),
     "label not in the data": Bad(
-        "run.yaml: data.label: found 'cat'; allowed: a column of digits: image, digit",
+        "run.yaml: data.label: found 'cat'; allowed: a column of the data: image, digit",
         {"data.label": "cat"},
+    ),
+    "pictures of an unknown layout": Bad(
+        "run.yaml: data.path: found pictures/cat: a folder 'cat'; allowed: train, eval, val, test",
+        {
+            "data": {"source": "image_folder", "path": "pictures"},
+            "evaluate.slices": ["label"],
+        },
+        files={"pictures/cat/1.png": "x", "pictures/train/cat/1.png": "x"},
     ),
     "unknown task": Bad(f"run.yaml: task.name: found 'cats'; {TASKS}", {"task.name": "cats"}),
     "task whose module is missing": Bad(
@@ -160,6 +168,7 @@ def refuse(bad: Bad, here: Path, write_config, tree, tapeline) -> set[str]:
     """Runs what is to be refused, holds the refusal to its promises; returns what it imported."""
     write_config(bad.changes)
     for name, text in bad.files.items():
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text(text)
     before = tree(here)
 
@@ -266,7 +275,7 @@ def version(tmp_path: Path) -> Path:
         ),
         pytest.param(
             ["model", "--sample", "2"],
-            "model/1: --sample: found data set 'None'; allowed: a version trained on digits or",
+            "model/1: --sample: found data {{}}; allowed: a version that says what it was trained",
             id="sample of a foreign model",
         ),
     ],

@@ -23,7 +23,7 @@ def path(write_config) -> Path:
     return write_config()
 
 
-@pytest.mark.parametrize("name", ["digits", "breast_cancer"])
+@pytest.mark.parametrize("name", ["digits", "breast_cancer", "cifar10"])
 def test_load_when_the_configuration_is_a_ready_one_then_it_holds(name, repository) -> None:
     assert load_config(str(repository / "configs" / f"{name}.yaml")).name == name
 
@@ -133,6 +133,49 @@ def test_load_when_a_key_is_misspelt_then_names_the_nearest_of_its_section(
     assert neighbour in problem.partition("known keys: ")[2].split(", ")
 
 
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"source": "csv"}, "data.source: found 'csv'; allowed: 'sklearn', 'image_folder', "),
+        ({"source": 5}, "data.source: found 5; allowed: 'sklearn', 'image_folder', "),
+        ({"source": "image_folder"}, "data.path: found nothing; allowed: a value: this key is "),
+        (
+            {"source": "image_folder", "pth": "a", "path": "a"},
+            "data.pth: found a key that does not exist; allowed: did you mean path? known keys: "
+            "path, label, splits, source",
+        ),
+        (
+            {"source": "cifar10_binary", "path": "a", "limit": 3},
+            "data.limit: found a key that does not exist; allowed: did you mean splits? known ",
+        ),
+        (
+            {"source": "image_folder", "path": "a", "splits": {"trian": 1}},
+            "data.splits.trian: found a key that does not exist; allowed: did you mean train? "
+            "known keys: train, eval, test",
+        ),
+        (
+            {"source": "image_folder", "path": "a", "splits": {"eval": 0}},
+            "data.splits.eval: found 0; allowed: a number above 0",
+        ),
+        (5, "data: found 5; allowed: keys and values"),
+    ],
+    ids=str,
+)
+def test_load_when_a_section_of_a_source_is_wrong_then_names_the_key_as_in_the_file(
+    data, problem, write_config
+) -> None:
+    path = write_config({"data": data})
+    (found,) = problems(path)
+    assert found.startswith(f"{path}: {problem}")
+
+
+def test_set_when_it_misspells_a_key_of_a_source_then_names_the_set(write_config) -> None:
+    path = write_config({"data": {"source": "image_folder", "path": "a"}})
+    (found,) = problems(path, "data.splits.tset=1")
+    assert found.startswith("--set data.splits.tset=1: data.splits.tset: found a key that does not")
+    assert "did you mean test?" in found
+
+
 def test_load_when_no_key_is_near_then_only_lists_them(path) -> None:
     (problem,) = problems(path, "qqqq=1")
     assert "did you mean" not in problem
@@ -200,7 +243,7 @@ def test_load_when_the_file_is_missing_then_names_the_ready_ones(
     (problem,) = problems("nowhere.yaml")
     assert problem == (
         "nowhere.yaml: (file): found no such file; allowed: a YAML file, such as "
-        "configs/breast_cancer.yaml, configs/digits.yaml"
+        "configs/breast_cancer.yaml, configs/cifar10.yaml, configs/digits.yaml"
     )
 
 

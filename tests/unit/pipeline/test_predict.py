@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.config_file import ConfigError
@@ -89,19 +90,61 @@ def test_sample_when_the_version_names_its_data_then_gives_rows_without_label(ve
     json.dumps(rows)
 
 
-@pytest.mark.parametrize(
-    ("manifest", "found"), [({}, "None"), ({"data": {"dataset": "cats", "label": "cat"}}, "cats")]
-)
-def test_sample_when_the_data_is_not_bundled_then_says_which_are(
-    manifest, found, version_of
+def test_sample_when_the_version_names_pictures_then_gives_them_as_bytes(
+    version_of, tmp_path
 ) -> None:
-    folder = version_of(manifest)
+    import tensorflow as tf
+
+    encoded = tf.io.encode_png(np.zeros((2, 2, 3), np.uint8)).numpy()
+    for path in ("cat/1.png", "dog/1.png"):
+        (tmp_path / "data" / "train" / path).parent.mkdir(parents=True)
+        (tmp_path / "data" / "train" / path).write_bytes(encoded)
+    data = {"source": "image_folder", "path": str(tmp_path / "data"), "label": "label"}
+
+    assert sample_rows(version_of({"data": data}), 1) == [{"image": encoded}]
+
+
+@pytest.mark.parametrize("data", [{}, {"dataset": "cats", "label": "cat"}, {"source": "csv"}])
+def test_sample_when_the_version_does_not_say_what_it_was_trained_on_then_refuses(
+    data, version_of
+) -> None:
+    folder = version_of({"data": data} if data else {})
     with pytest.raises(ConfigError) as caught:
         sample_rows(folder, 3)
     assert str(caught.value) == (
-        f"{folder}: --sample: found data set {found!r}; "
-        "allowed: a version trained on digits or breast_cancer"
+        f"{folder}: --sample: found data {data}; "
+        "allowed: a version that says what it was trained on; or ROWS instead"
     )
+
+
+def test_sample_when_the_data_are_not_there_then_says_what_to_do(version_of) -> None:
+    folder = version_of({"data": {"source": "image_folder", "path": "/nowhere"}})
+    with pytest.raises(ConfigError) as caught:
+        sample_rows(folder, 3)
+    found = str(caught.value)
+    assert found.startswith(f"{folder}: --sample: found /nowhere: no such file or folder; allowed:")
+    assert found.endswith("; or ROWS instead, where the data are not at hand")
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('{"image": {"b64": "/9j/"}}', {"image": b"\xff\xd8\xff"}),
+        ('{"images": [{"b64": ""}, {"b64": "AA=="}]}', {"images": [b"", b"\0"]}),
+        ('image,b\n"{""b64"": ""AA==""}",1\n', {"image": b"\0", "b": 1}),
+    ],
+)
+def test_rows_when_a_value_is_base64_as_tf_serving_takes_it_then_is_bytes(text, row) -> None:
+    assert read_rows(text, "rows.json") == [row]
+
+
+@pytest.mark.parametrize(
+    "value", ['{"b64": "a"}', '{"b64": "é"}', '{"b64": 5}', '{"b32": "AA"}', "{}"]
+)
+def test_rows_when_base64_is_broken_then_names_row_and_feature(value) -> None:
+    found = problem(f'{{"image": 1}}\n{{"image": {value}}}')
+    assert found.startswith("rows.txt: row 2: image: found ")
+    assert found.endswith('; allowed: {"b64": "<base64>"}')
 
 
 def test_predict_when_the_version_does_not_load_then_names_it(tmp_path) -> None:

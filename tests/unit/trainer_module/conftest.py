@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,17 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 import tensorflow as tf  # isort: skip
 import tensorflow_transform as tft  # isort: skip
 import tensorflow_transform.beam as tft_beam  # isort: skip
+import tf_keras as keras  # isort: skip
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils  # isort: skip
 
-from trainer_module.tasks.digits import features  # isort: skip
+from trainer_module.callbacks import Callback, Values  # isort: skip
+from trainer_module.config import TrainConfig  # isort: skip
+from trainer_module.data import MemorySplit  # isort: skip
+from trainer_module.engine import Engine, build_engine  # isort: skip
+from trainer_module.loop import TrainResult, train  # isort: skip
+from trainer_module.strategy import Place  # isort: skip
+from trainer_module.tasks.base import Task  # isort: skip
+from trainer_module.tasks.digits import Digits, features  # isort: skip
 
 Rows = dict[str, np.ndarray]
 
@@ -147,3 +155,118 @@ def digits_transform(analyze: Callable, raw_digits: list) -> tft.TFTransformOutp
     return analyze(
         raw_digits, RAW_SPEC, lambda inputs: features.preprocessing_fn(inputs, label="digit")
     )
+
+
+class Record(Callback):
+    """Keeps what the loop says."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, dict[str, float]]] = []
+        self.epochs: list[tuple[int, int, dict[str, float], dict[str, float]]] = []
+        self.ended: int | None = None
+
+    def on_call_end(self, step: int, values: Values) -> None:
+        self.calls.append((step, dict(values)))
+
+    def on_epoch_end(self, epoch: int, step: int, train: Values, evaluation: Values) -> None:
+        self.epochs.append((epoch, step, dict(train), dict(evaluation)))
+
+    def on_train_end(self, step: int) -> None:
+        self.ended = step
+
+
+class Dense(Digits):
+    """The digits task on a network of one hidden layer, which is the quickest to trace."""
+
+    def build_model(self, feature_spec: Mapping[str, Any]) -> keras.Model:
+        layers = keras.layers
+        image = keras.Input((8, 8, 1), name="image")
+        x = layers.Dense(8, activation="tanh", name="embedding")(layers.Flatten()(image))
+        outputs = {
+            "class": layers.Dense(10, name="class")(x),
+            "attribute": layers.Dense(2, name="attribute")(x),
+            "embedding": x,
+        }
+        return keras.Model({"image": image}, outputs)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that ended, and what was said of it."""
+
+    result: TrainResult
+    record: Record
+    folder: Path
+
+    @property
+    def bits(self) -> list[bytes]:
+        return [weights.tobytes() for weights in self.result.model.get_weights()]
+
+
+def small_config(**changes: Any) -> TrainConfig:
+    """Two epochs of ten steps of plain gradient descent, the rate constant, nothing clipped."""
+    fields: dict[str, Any] = {
+        "epochs": 2,
+        "batch_size": 32,
+        "eval_batch_size": 64,
+        "steps_per_call": 4,
+        "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.0},
+        "schedule": {"kind": "constant", "warmup_epochs": 0.0},
+        "clip": None,
+    }
+    return TrainConfig.model_validate(fields | changes)
+
+
+@pytest.fixture(scope="session")
+def dense_task() -> type[Digits]:
+    return Dense
+
+
+@pytest.fixture(scope="session")
+def build_small(train_rows: Rows, eval_rows: Rows) -> Callable[..., Engine]:
+    """Builds the engine of the dense task, or another, on one device."""
+
+    def build(task: Task | None = None, rows: Rows = train_rows, **changes: Any) -> Engine:
+        return build_engine(
+            task or Dense(),
+            {},
+            MemorySplit(rows),
+            MemorySplit(eval_rows),
+            small_config(**changes),
+            tf.distribute.get_strategy(),
+            Place(),
+            augment=None,
+            initial=None,
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def train_small(
+    tmp_path_factory: pytest.TempPathFactory, train_rows: Rows, eval_rows: Rows
+) -> Callable[..., Trained]:
+    """Trains the dense task, or another, in a folder of its own or in the one given."""
+
+    def run(
+        folder: Path | None = None,
+        task: Task | None = None,
+        rows: Rows = train_rows,
+        held_out: Rows = eval_rows,
+        callbacks: Sequence[Callback] = (),
+        **changes: Any,
+    ) -> Trained:
+        folder = folder or tmp_path_factory.mktemp("checkpoints")
+        record = Record()
+        result = train(
+            task or Dense(),
+            {},
+            MemorySplit(rows),
+            MemorySplit(held_out),
+            small_config(**changes),
+            str(folder),
+            [record, *callbacks],
+        )
+        return Trained(result, record, folder)
+
+    return run

@@ -1,6 +1,9 @@
-"""Linear warmup and half a cosine, driven by the loop's step."""
+"""Each schedule against its formula in numpy, and warmup before any of them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,82 +12,104 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
 import tensorflow as tf  # isort: skip
 
-from trainer_module.schedules import WarmupCosine  # isort: skip
+from trainer_module.config import ScheduleConfig  # isort: skip
+from trainer_module.schedules import make_schedule  # isort: skip
 
-PEAK, WARMUP, TOTAL, FINAL = 0.02, 10, 110, 0.05
-
-
-def _schedule(step: tf.Variable, **changes: float) -> WarmupCosine:
-    arguments = {
-        "peak": PEAK,
-        "warmup_steps": WARMUP,
-        "total_steps": TOTAL,
-        "final_fraction": FINAL,
-    }
-    return WarmupCosine(step=step, **(arguments | changes))
+PER_EPOCH, TOTAL = 10, 110
+STEPS = np.arange(TOTAL)
 
 
-def _closed_form(step: int) -> float:
-    if step < WARMUP:
-        return PEAK * (step + 1) / WARMUP
-    cosine = (1 + np.cos(np.pi * (step - WARMUP) / (TOTAL - WARMUP))) / 2
-    return PEAK * (FINAL + (1 - FINAL) * cosine)
+def factors(steps_per_epoch: int = PER_EPOCH, total: int = TOTAL, **config: Any) -> np.ndarray:
+    """Returns the factors of all steps, by the schedule."""
+    schedule = make_schedule(ScheduleConfig(**config), steps_per_epoch, total)
+    found = schedule(tf.range(total, dtype=tf.int64))
+    assert found.dtype == tf.float32
+    return found.numpy()
 
 
-@pytest.fixture
-def step() -> tf.Variable:
-    return tf.Variable(0, dtype=tf.int64)
+def constant(after: np.ndarray) -> np.ndarray:
+    return np.ones_like(after)
 
 
-@pytest.mark.parametrize("at", [0, 1, 4, 9, 10, 11, 35, 60, 85, 108, 109])
-def test_warmup_cosine_when_at_any_step_then_equals_the_closed_form(step, at):
-    step.assign(at)
-    rate = _schedule(step)(tf.constant(0))
-    assert rate.dtype == tf.float32
-    np.testing.assert_allclose(rate, _closed_form(at), rtol=1e-5)
+def cosine(after: np.ndarray) -> np.ndarray:
+    return 0.05 + 0.95 * (1 + np.cos(np.pi * after / (after[-1] + 1))) / 2
+
+
+def exponential(after: np.ndarray) -> np.ndarray:
+    return 0.5 ** (after / 20)
+
+
+def staircase(after: np.ndarray) -> np.ndarray:
+    return 0.5 ** (after // 20)
+
+
+KINDS = [
+    pytest.param({"kind": "constant"}, constant, id="constant"),
+    pytest.param({"kind": "cosine", "final_fraction": 0.05}, cosine, id="cosine"),
+    pytest.param(
+        {"kind": "exponential", "decay_rate": 0.5, "decay_epochs": 2.0},
+        exponential,
+        id="exponential",
+    ),
+    pytest.param(
+        {"kind": "exponential", "decay_rate": 0.5, "decay_epochs": 2.0, "staircase": True},
+        staircase,
+        id="staircase",
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "formula"), KINDS)
+@pytest.mark.parametrize("warmup_epochs", [0.0, 1.0, 2.5])
+def test_schedule_when_at_any_step_then_equals_warmup_and_then_the_formula(
+    config: dict, formula: Callable[[np.ndarray], np.ndarray], warmup_epochs: float
+):
+    warmup = int(warmup_epochs * PER_EPOCH)
+    expected = np.concatenate(
+        [(STEPS[:warmup] + 1) / max(warmup, 1), formula(np.arange(TOTAL - warmup))]
+    )
+    found = factors(**config, warmup_epochs=warmup_epochs)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("warmup_epochs", [0.0, 1.0])
+def test_piecewise_when_a_boundary_is_reached_then_has_its_factor_from_that_step_on(warmup_epochs):
+    found = factors(
+        kind="piecewise",
+        boundaries=[2.0, 5.5],
+        factors=[0.1, 0.01],
+        warmup_epochs=warmup_epochs,
+    )
+    np.testing.assert_allclose(found[10:20], 1.0)
+    np.testing.assert_allclose(found[20:55], 0.1, rtol=1e-6)
+    np.testing.assert_allclose(found[55:], 0.01, rtol=1e-6)
+    warmup = (STEPS[:10] + 1) / 10 if warmup_epochs else np.ones(10)
+    np.testing.assert_allclose(found[:10], warmup, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("at", "rate"),
+    ("at", "factor"),
     [
-        pytest.param(0, PEAK / WARMUP, id="first"),
-        pytest.param(WARMUP - 1, PEAK, id="end of warmup"),
-        pytest.param(WARMUP, PEAK, id="start of cosine"),
-        pytest.param((WARMUP + TOTAL) // 2, PEAK * (1 + FINAL) / 2, id="middle of cosine"),
-        pytest.param(TOTAL, PEAK * FINAL, id="after the last"),
-        pytest.param(TOTAL + 50, PEAK * FINAL, id="beyond"),
+        pytest.param(0, 0.1, id="first"),
+        pytest.param(9, 1.0, id="end of warmup"),
+        pytest.param(10, 1.0, id="start of the cosine"),
+        pytest.param(60, 0.525, id="its middle"),
+        pytest.param(110, 0.05, id="after the last step"),
+        pytest.param(1000, 0.05, id="beyond"),
     ],
 )
-def test_warmup_cosine_when_at_a_turn_then_has_the_rate_of_it(step, at, rate):
-    step.assign(at)
-    np.testing.assert_allclose(_schedule(step)(tf.constant(0)), rate, rtol=1e-5)
+def test_cosine_when_at_a_turn_then_has_the_factor_of_it(at, factor):
+    config = ScheduleConfig(warmup_epochs=1.0, final_fraction=0.05)
+    schedule = make_schedule(config, PER_EPOCH, TOTAL)
+    np.testing.assert_allclose(schedule(tf.constant(at, tf.int64)), factor, rtol=1e-5)
 
 
-def test_warmup_cosine_when_there_is_no_warmup_then_starts_at_the_peak(step):
-    np.testing.assert_allclose(_schedule(step, warmup_steps=0)(tf.constant(0)), PEAK, rtol=1e-6)
+def test_warmup_when_it_outlasts_the_training_then_leaves_the_last_step_to_the_schedule():
+    found = factors(total=30, warmup_epochs=50.0, final_fraction=0.0)
+    np.testing.assert_allclose(found, [*(np.arange(29) + 1) / 29, 1.0], rtol=1e-6)
 
 
-def test_warmup_cosine_when_the_optimizer_counts_otherwise_then_follows_the_loops_step(step):
-    schedule = _schedule(step)
-    step.assign(30)
-    assert float(schedule(tf.constant(0))) == float(schedule(tf.constant(99)))
-    np.testing.assert_allclose(schedule(tf.constant(99)), _closed_form(30), rtol=1e-5)
-
-
-def test_warmup_cosine_when_traced_once_then_reads_the_step_at_each_call(step):
-    schedule = _schedule(step)
-    rate = tf.function(lambda: schedule(tf.constant(0)))
-    found = []
-    for at in (0, 9, 60):
-        step.assign(at)
-        found.append(float(rate()))
-    np.testing.assert_allclose(found, [_closed_form(at) for at in (0, 9, 60)], rtol=1e-5)
-
-
-def test_warmup_cosine_when_asked_for_its_config_then_gives_plain_numbers(step):
-    assert _schedule(step).get_config() == {
-        "peak": PEAK,
-        "warmup_steps": WARMUP,
-        "decay_steps": TOTAL - WARMUP,
-        "final_fraction": FINAL,
-    }
+@pytest.mark.parametrize("kind", ["constant", "cosine", "exponential"])
+def test_schedule_when_the_training_is_a_single_step_then_takes_it_at_the_peak(kind):
+    found = factors(steps_per_epoch=1, total=1, kind=kind, warmup_epochs=3.0)
+    np.testing.assert_array_equal(found, [1.0])

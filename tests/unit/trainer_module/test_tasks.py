@@ -11,6 +11,7 @@ import tensorflow as tf  # isort: skip
 
 from trainer_module.config import TaskConfig  # isort: skip
 from trainer_module.tasks import SHORT_NAMES, load_task_class, losses, make_task  # isort: skip
+from trainer_module.tasks.base import float32  # isort: skip
 from trainer_module.tasks.breast_cancer import BreastCancer  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 from trainer_module.tasks.digits.features import (  # isort: skip
@@ -36,6 +37,7 @@ def test_short_names_when_loaded_then_all_are_tasks():
     assert {name: load_task_class(name).__name__ for name in SHORT_NAMES} == {
         "digits": "Digits",
         "breast_cancer": "BreastCancer",
+        "cifar10": "Cifar10",
     }
 
 
@@ -134,6 +136,24 @@ def test_loss_when_computed_then_equals_numpy_for_each_example(
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("function", [losses.squared_error, losses.absolute_error])
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 3, 2)])
+def test_error_when_rows_have_any_shape_then_is_one_value_a_row(function, shape):
+    labels = RNG.integers(0, 9, size=shape)
+    predictions = RNG.normal(size=shape).astype(np.float32)
+    errors = np.abs(predictions - labels).reshape(6, -1)
+    expected = np.mean(errors**2 if function is losses.squared_error else errors, axis=1)
+    found = function(tf.constant(labels), tf.constant(predictions))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("function", [losses.squared_error, losses.absolute_error])
+def test_error_when_labels_have_another_shape_than_predictions_then_refuses(function):
+    """Broadcast, [6] and [6, 1] would compare every row with every other."""
+    with pytest.raises(ValueError, match=r"labels: found \(6,\); allowed: .* \(6, 1\)"):
+        function(tf.zeros([6]), tf.zeros([6, 1]))
+
+
 @pytest.fixture(scope="module")
 def digits_outputs() -> dict[str, tf.Tensor]:
     images = tf.constant(RNG.uniform(size=(5, 8, 8, 1)), tf.float32)
@@ -157,14 +177,41 @@ def test_breast_cancer_model_when_called_then_gives_each_head_and_the_embedding(
     assert shapes == {"diagnosis": (5,), "embedding": (5, 4)}
 
 
-def test_task_when_asked_for_losses_and_metrics_then_names_them_by_head(digits_outputs):
-    task = Digits()
+def test_task_when_asked_for_losses_then_gives_one_value_a_row_by_head(digits_outputs):
     features = {"class": tf.constant([1, 2, 3, 4, 5], tf.int64), "attribute": tf.zeros([5, 2])}
-    assert task.losses(digits_outputs, features).keys() == {"class", "attribute"}
-    metrics = task.metrics(digits_outputs, features)
-    assert metrics.keys() == {"class/accuracy", "attribute/mae"}
-    expected = np.mean(np.abs(digits_outputs["attribute"]), axis=1)
-    np.testing.assert_allclose(metrics["attribute/mae"], expected, rtol=1e-6)
+    found = Digits().losses(digits_outputs, features)
+    assert {name: value.shape for name, value in found.items()} == {"class": 5, "attribute": 5}
+    expected = np.mean(np.square(digits_outputs["attribute"]), axis=1)
+    np.testing.assert_allclose(found["attribute"], expected, rtol=1e-5)
+
+
+def test_task_when_it_has_one_phase_then_all_heads_weigh_as_they_say_and_are_measured():
+    task = Digits(filters=4, embedding=8, attribute_weight=0.25)
+    model = task.build_model({})
+    (phase,) = task.phases(model)
+    assert (phase.losses, phase.repeats, phase.optimizer) == (
+        {"class": 1.0, "attribute": 0.25},
+        1,
+        None,
+    )
+    assert [v.name for v in phase.variables] == [v.name for v in model.trainable_variables]
+    features = {
+        "image": tf.constant(RNG.uniform(size=(5, 8, 8, 1)), tf.float32),
+        "class": tf.constant([1, 2, 3, 4, 5], tf.int64),
+        "attribute": tf.zeros([5, 2]),
+    }
+    forward = phase.forward({name: features[name] for name in features})
+    assert forward.losses.keys() == {"class", "attribute"}
+    assert forward.outputs.keys() == {"class", "attribute", "embedding"}
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+def test_float32_when_outputs_have_16_bits_then_widens_them_alone(dtype):
+    found = float32({"half": tf.ones([2], dtype), "id": tf.constant([1], tf.int64)})
+    assert {name: value.dtype for name, value in found.items()} == {
+        "half": tf.float32,
+        "id": tf.int64,
+    }
 
 
 def _described(outputs: dict[str, tf.Tensor]) -> dict[str, tuple]:

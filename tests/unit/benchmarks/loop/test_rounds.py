@@ -42,13 +42,13 @@ def test_child_whose_loop_cannot_be_made_says_why():
 
 def test_child_that_dies_says_how(tmp_path, monkeypatch):
     (tmp_path / "dying_loop.py").write_text(
-        "import os\nmake = lambda problem, steps_per_call: lambda steps, clock: os._exit(7)\n"
+        "import os\nmake = lambda problem, calls: lambda steps, clock: steps > 1 and os._exit(7)\n"
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     child = Child("dying_loop:make", _MLP, 1)
     try:
         child.ready()
         with pytest.raises(RuntimeError, match="dying_loop:make failed: exit code 7"):
-            child.run(1)
+            child.run(2)
     finally:
         child.close()

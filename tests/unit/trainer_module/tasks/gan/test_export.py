@@ -83,5 +83,5 @@ def test_servable_check_when_generate_answers_otherwise_then_fails(exported, tmp
                 seeds = tf.make_ndarray(request.inputs["seed"]) + 1
                 request.inputs["seed"].CopyFrom(tf.make_tensor_proto(seeds))
             writer.write(log.SerializeToString())
-    with pytest.raises(ServableCheckFailed, match="^signature generate, output image: differs"):
+    with pytest.raises(ServableCheckFailed, match=r"^signature generate, output image: differs"):
         compare_with_reference(exported[0], path, tolerance=1e-5)

@@ -1,0 +1,91 @@
+"""What is wrong with a run's data: their layout, their columns, their splits and their classes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from components.example_gen.source import DataError, DataSource
+from pipeline.config import RunConfig
+from pipeline.config_file import Problem, Source
+
+if TYPE_CHECKING:
+    from trainer_module.tasks.base import Task
+
+
+def data_problems(config: RunConfig, data: DataSource, source: Source) -> list[Problem]:
+    """Checks that the data are there and laid out as they should be, and the names of columns."""
+    allowed = f"a column of the data: {', '.join(data.columns)}"
+    named = {"data.label": config.data.label} | {
+        f"evaluate.slices.{index}": name for index, name in enumerate(config.evaluate.slices)
+    }
+    problems = [
+        source.problem(key, repr(name), allowed)
+        for key, name in named.items()
+        if name not in data.columns
+    ]
+    try:
+        data.check()
+    except DataError as error:
+        problems.append(_data_problem(source, error))
+    return problems
+
+
+def _data_problem(source: Source, error: DataError) -> Problem:
+    found, _, allowed = str(error).partition("; allowed: ")
+    return source.problem("data.path", found, allowed)
+
+
+def split_problems(config: RunConfig, data: DataSource, source: Source) -> list[Problem]:
+    """Checks that each split has rows, and training enough for a batch.
+
+    Reads the rows only where there are so few that their number alone does not settle it.
+    """
+    from components.example_gen.examples import least_counts, split_counts
+
+    shares = config.data.splits
+    needed = {"train": config.train.batch_size, "eval": 1, "test": 1}
+    least = least_counts(data, shares)
+    if all(least[split] >= rows for split, rows in needed.items()):
+        return []
+    try:
+        counts = split_counts(data, shares)
+    except DataError as error:
+        return [_data_problem(source, error)]
+    rows = sum(counts.values())
+    problems = [
+        source.problem(
+            "data", f"0 of {rows} rows in split {split!r}", "a row or more in each split"
+        )
+        for split, count in counts.items()
+        if count == 0
+    ]
+    if 0 < counts["train"] < config.train.batch_size:
+        allowed = f"at most the {counts['train']} rows of the train split"
+        problems.append(source.problem("train.batch_size", str(config.train.batch_size), allowed))
+    return problems
+
+
+def class_problems(
+    config: RunConfig, data: DataSource, source: Source, task: Task
+) -> list[Problem]:
+    """Checks that the task and its preprocessing_fn know the classes of the data, where both tell.
+
+    A task tells by its attribute `class_names`, a preprocessing_fn by its parameter `classes`.
+    """
+    names = data.class_names
+    known = getattr(task, "class_names", None)
+    if names is None or known is None:
+        return []
+    missing = [name for name in names if name not in known]
+    if missing:
+        found = f"{list(known)} without {', '.join(missing)}"
+        return [source.problem("task.options.classes", found, f"the classes: {list(names)}")]
+    parameters = inspect.signature(type(task).preprocessing_fn).parameters
+    if "classes" not in parameters:
+        return []
+    transformed = config.transform.options.get("classes", parameters["classes"].default)
+    if list(transformed) != list(known):
+        found, allowed = str(list(transformed)), f"those of task.options.classes: {list(known)}"
+        return [source.problem("transform.options.classes", found, allowed)]
+    return []

@@ -1,0 +1,71 @@
+"""From an image folder to a pushed model that is asked about pictures, with the cifar10 task."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+COLOURS = ["blue", "green", "red"]
+CLASSES = f"[{', '.join(COLOURS)}]"
+
+
+def encoded(colour: str, number: int, size: int = 32) -> bytes:
+    """A noisy picture, brighter in one of its channels; PNG and JPEG in turn."""
+    import tensorflow as tf
+
+    pixels = np.random.default_rng(number).integers(0, 80, (size, size, 3))
+    pixels[..., ["red", "green", "blue"].index(colour)] += 150
+    encode = tf.io.encode_jpeg if number % 2 else tf.io.encode_png
+    return encode(pixels.astype(np.uint8)).numpy()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """An archive of 60 pictures to train on and 15 to test."""
+    for split, count in (("train", 60), ("test", 15)):
+        for number in range(count):
+            colour = COLOURS[number % 3]
+            place = tmp_path / "colours" / split / colour
+            place.mkdir(parents=True, exist_ok=True)
+            content = encoded(colour, number + 1000 * len(split))
+            (place / f"{number}.{'jpg' if number % 2 else 'png'}").write_bytes(content)
+    with tarfile.open(tmp_path / "colours.tar", "w") as archive:
+        archive.add(tmp_path / "colours", "colours")
+    return tmp_path / "colours.tar"
+
+
+def test_image_folder_becomes_a_pushed_model_that_knows_its_classes(
+    pictures, tapeline, repository, tmp_path
+):
+    done = tapeline(
+        "run", str(repository / "configs" / "cifar10.yaml"), "--json",
+        "--set", f"data.path={pictures}",
+        "--set", f"task.options={{filters: [8, 8, 8], stem_stride: 2, classes: {CLASSES}}}",
+        "--set", f"transform.options={{classes: {CLASSES}}}",
+        "--set", "train.epochs=4", "--set", "train.batch_size=8",
+        "--set", "evaluate.metrics=[{name: accuracy, head: class, at_least: 0.8}]",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done
+    summary = done.summary
+    assert summary["status"] == "pushed"
+    assert summary["rows"]["test"] == 15, "the folder's own"
+    assert sum(summary["rows"].values()) == 75
+    assert set(summary["slices"]) == {f"label:{colour}" for colour in COLOURS}
+
+    rows = tmp_path / "rows.json"
+    asked = [encoded("green", 1, size=48), encoded("red", 2), encoded("blue", 3)]
+    rows.write_text(
+        "\n".join(
+            json.dumps({"image": {"b64": base64.b64encode(picture).decode()}}) for picture in asked
+        )
+    )
+    answered = tapeline("predict", summary["servable"], str(rows), cwd=tmp_path)
+    assert answered.code == 0, answered
+    labels = [json.loads(line)["label"] for line in answered.stdout.splitlines()]
+    assert labels == ["green", "red", "blue"]

@@ -1,0 +1,37 @@
+"""The graph of a run: what its nodes are given, by which the cache tells what has changed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pipeline.config_file import load_config
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "data" / "train" / name).mkdir(parents=True)
+        (tmp_path / "data" / "train" / name / "1.png").write_bytes(b"as good as any")
+    return tmp_path / "data"
+
+
+def test_example_gen_when_a_file_of_the_data_changes_then_is_another_to_the_cache(
+    pictures, repository, tmp_path, monkeypatch
+):
+    from pipeline.graph import build_pipeline
+    from trainer_module.tasks import make_task
+
+    monkeypatch.chdir(tmp_path)
+    config = load_config(str(repository / "configs" / "cifar10.yaml"), [f"data.path={pictures}"])
+
+    def properties():
+        components = build_pipeline(config, make_task(config.task)).components
+        (found,) = [component for component in components if component.id == "ExampleGen"]
+        return dict(found.exec_properties)
+
+    before = properties()
+    assert properties() == before
+    os.utime(pictures / "train/cat/1.png", ns=(10**18, 10**18))
+    assert properties() != before

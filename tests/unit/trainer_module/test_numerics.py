@@ -1,0 +1,455 @@
+"""A number that is not finite: the training stops, and says which step, layer and tensor."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import trainer_module  # before TensorFlow: it chooses the Keras
+
+import tensorflow as tf  # isort: skip
+
+from trainer_module import numerics  # isort: skip
+from trainer_module.config import TaskConfig, TrainConfig  # isort: skip
+from trainer_module.data import Arrays, MemorySplit  # isort: skip
+from trainer_module.loop import train  # isort: skip
+from trainer_module.numerics import Finding, NonFiniteError, is_finite, replay  # isort: skip
+from trainer_module.numerics import snapshot as snapshots  # isort: skip
+from trainer_module.numerics.replay import diagnose  # isort: skip
+from trainer_module.state import build_state, seed_keras  # isort: skip
+from trainer_module.tasks import make_task  # isort: skip
+
+REPOSITORY = Path(trainer_module.__file__).resolve().parent.parent
+
+PLANTED = '''
+import trainer_module
+import tensorflow as tf
+import tf_keras as keras
+from trainer_module.tasks.digits import Digits
+
+
+class Faulty(keras.layers.Layer):
+    """Passes values on; from its step `at` on the gradient that it passes back is nan."""
+
+    def __init__(self, at, **options):
+        super().__init__(**options)
+        self._at = at
+
+    def build(self, shape):
+        self.count = self.add_weight(name="count", initializer="zeros", trainable=False)
+
+    def call(self, values, training=None):
+        count = self.count.read_value()
+        if training:
+            tf.raw_ops.AssignAddVariableOp(resource=self.count.handle, value=1.0)
+
+        @tf.custom_gradient
+        def passed(values):
+            return tf.identity(values), lambda up: tf.where(count < self._at, up, float("nan"))
+
+        return passed(values)
+
+
+class FaultyDigits(Digits):
+    """Digits with the faulty layer inside a block, between the embedding and the heads."""
+
+    def __init__(self, at, **options):
+        super().__init__(**options)
+        self._at = at
+
+    def build_model(self, feature_spec):
+        model = super().build_model(feature_spec)
+        block = keras.Sequential([Faulty(self._at, name="faulty")], name="block")
+        embedding = block(model.get_layer("embedding").output)
+        outputs = {"class": keras.layers.Dense(10, name="class_logits")(embedding)}
+        outputs["attribute"] = keras.layers.Dense(2, name="attributes")(embedding)
+        return keras.Model(model.inputs, {**outputs, "embedding": embedding})
+
+
+class NanFrom:
+    """A gradient transform that fails on one variable, from a step on."""
+
+    def __init__(self, step, variable):
+        self._step, self._variable = step, variable
+
+    def __call__(self, gradients, variables, step):
+        return [
+            tf.where(step < self._step, gradient, float("nan"))
+            if variable.name.startswith(self._variable) else gradient
+            for gradient, variable in zip(gradients, variables)
+        ]
+
+
+class NanOnce:
+    """A gradient transform that fails at its fourth use and never again."""
+
+    def __init__(self):
+        self._uses = tf.Variable(0)
+
+    def __call__(self, gradients, variables, step):
+        uses = self._uses.assign_add(1)
+        return [tf.where(uses == 4, float("nan"), gradient) for gradient in gradients]
+'''
+
+SMALL = {"filters": 4, "embedding": 8}
+DIGITS = TaskConfig(name="digits", options=SMALL)
+FAULTY = TaskConfig(name="planted.FaultyDigits", options={"at": 13.0, **SMALL})
+CONFIG: dict[str, Any] = {"epochs": 2, "batch_size": 32, "eval_batch_size": 150}
+BAD_ROW = 37
+
+
+@dataclass
+class Failure:
+    """How a training failed, and what a fresh process finds in the folder that it left."""
+
+    error: NonFiniteError
+    training: Path
+    replayed: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.error.folder)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> Path:
+    """The module `planted` that tasks and transforms are named in, importable here."""
+    folder = tmp_path_factory.mktemp("planted")
+    (folder / "planted.py").write_text(PLANTED)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+def _fail(folder: Path, task: TaskConfig, rows: Arrays, eval_rows: Arrays, **keys: Any):
+    config = TrainConfig.model_validate({**CONFIG, **keys})
+    with pytest.raises(NonFiniteError) as caught:
+        train(make_task(task), {}, MemorySplit(rows), MemorySplit(eval_rows), config, str(folder))
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory, planted, train_rows, eval_rows) -> dict[str, Failure]:
+    root = tmp_path_factory.mktemp("failures")
+    image = train_rows["image"].copy()
+    image[BAD_ROW, 2, 2] = np.nan
+    transform = {"name": "planted.NanFrom", "options": {"step": 19, "variable": "conv2/kernel"}}
+    errors = {
+        "layer": _fail(root / "layer", FAULTY, train_rows, eval_rows),
+        "transform": _fail(
+            root / "transform", DIGITS, train_rows, eval_rows, gradient_transforms=[transform]
+        ),
+        "data": _fail(root / "data", DIGITS, {**train_rows, "image": image}, eval_rows),
+    }
+    script = (
+        "import json, sys; from trainer_module.numerics import replay; "
+        "print(json.dumps([replay(folder).as_json() for folder in sys.argv[1:]]))"
+    )
+    folders = [error.folder for error in errors.values()]
+    paths = os.pathsep.join([str(REPOSITORY), str(planted)])
+    done = subprocess.run(
+        [sys.executable, "-c", script, *folders],
+        env={**os.environ, "PYTHONPATH": paths},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    replayed = json.loads(done.stdout.splitlines()[-1])
+    return {
+        name: Failure(error, root / name, found)
+        for (name, error), found in zip(errors.items(), replayed, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "step", "kind", "layer", "tensor"),
+    [
+        ("layer", 13, "gradient", "faulty", "gradient of its input"),
+        (
+            "transform",
+            19,
+            "transform",
+            "conv2",
+            "gradient after planted.NanFrom of conv2/kernel",
+        ),
+    ],
+)
+def test_training_when_a_nan_is_planted_then_names_step_layer_and_tensor(
+    failures, where, step, kind, layer, tensor
+):
+    finding = failures[where].error.finding
+    found = (finding.step, finding.kind, finding.layer, finding.tensor)
+    assert found == (step, kind, layer, tensor)
+    assert finding.features == {}
+
+
+def test_training_when_a_row_holds_a_nan_then_names_the_first_layer_and_the_row(failures):
+    failure = failures["data"]
+    finding = failure.error.finding
+    assert (finding.kind, finding.layer, finding.tensor) == ("forward", "conv1", "input")
+    with np.load(failure.folder / "batch.npz") as batch:
+        (row,) = np.flatnonzero(np.isnan(batch["image"]).any(axis=(1, 2, 3)))
+    assert finding.features == {"image": [row]}
+    assert 0 <= finding.step < 10, "every row comes up once in the first epoch's ten steps"
+
+
+@pytest.mark.parametrize(("where", "first"), [("layer", 10), ("transform", 10), ("data", 0)])
+def test_training_when_a_step_is_bad_then_stops_within_its_call(failures, where, first):
+    error = failures[where].error
+    assert str(error).startswith(f"steps {first} to {first + 9}: ")
+    assert first <= error.step < first + 10
+    newest = sorted((failures[where].training / "latest").glob("step-*"))[-1]
+    assert newest.name == f"step-{first:010d}", "nothing is saved past the bad step"
+
+
+@pytest.mark.parametrize("where", ["layer", "transform", "data"])
+def test_message_when_a_step_is_bad_then_says_where_its_batch_is_and_how_to_replay(failures, where):
+    failure = failures[where]
+    assert failure.folder == failure.training / "nonfinite" / f"step-{failure.error.step}"
+    text = str(failure.error)
+    assert str(failure.error.finding) in text
+    assert text.endswith(f"python -m trainer_module replay {failure.folder}")
+    report = json.loads((failure.folder / "report.json").read_text())
+    assert report == failure.error.finding.as_json()
+    assert list(failure.folder.parent.iterdir()) == [failure.folder], "nothing half-written"
+
+
+@pytest.mark.parametrize("where", ["layer", "transform", "data"])
+def test_replay_when_a_fresh_process_reads_the_folder_then_finds_the_same(failures, where):
+    assert failures[where].replayed == failures[where].error.finding.as_json()
+
+
+def test_folder_when_a_step_is_bad_then_holds_the_rows_that_the_step_saw(failures, train_rows):
+    split = MemorySplit(train_rows)
+    step = numerics.search.read_batch(_Reads(split), 13)
+    with np.load(failures["layer"].folder / "batch.npz") as batch:
+        assert set(batch) == set(train_rows)
+        for name in train_rows:
+            assert batch[name].shape == (32, *train_rows[name].shape[1:])
+            assert batch[name].tobytes() == step[name].tobytes()
+
+
+class _Reads:
+    """What of a training its batches depend on."""
+
+    def __init__(self, split: MemorySplit) -> None:
+        self.train_split = split
+        self.config = TrainConfig.model_validate(CONFIG)
+        self.augment = None
+
+
+def test_folder_when_a_step_is_bad_then_holds_the_weights_before_it(failures):
+    with np.load(failures["layer"].folder / "weights.npz") as weights:
+        (count,) = [weights[name] for name in weights if name.endswith("count")]
+        assert all(np.isfinite(weights[name]).all() for name in weights)
+    assert count == 13.0
+    with np.load(failures["transform"].folder / "state.npz") as state:
+        assert any(name.startswith("generator/") for name in state)
+        (updates,) = [state[name] for name in state if name.endswith("updates")]
+    assert updates == 19
+
+
+def test_replay_when_the_cause_is_gone_then_every_number_is_finite(failures, tmp_path):
+    folder = failures["data"].folder
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with np.load(folder / "batch.npz") as batch:
+        np.savez(tmp_path / "batch.npz", **{n: np.nan_to_num(batch[n]) for n in batch})
+    assert replay(str(tmp_path)).kind == "none"
+
+
+def test_replay_when_the_folder_is_another_then_says_what_is_missing(tmp_path):
+    with pytest.raises(ValueError, match=r"found no training\.json; allowed: a folder that a"):
+        replay(str(tmp_path))
+
+
+def test_replay_when_no_configuration_made_the_task_then_asks_for_it(failures, tmp_path):
+    folder = failures["data"].folder
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    training = json.loads((folder / "training.json").read_text())
+    (tmp_path / "training.json").write_text(json.dumps({**training, "task": None}))
+    with pytest.raises(ValueError, match=r"allowed: replay from Python, replay\(folder, task\)"):
+        replay(str(tmp_path))
+    assert replay(str(tmp_path), make_task(DIGITS)) == failures["data"].error.finding
+
+
+def test_training_when_the_nan_does_not_come_again_then_says_so(
+    planted, tmp_path, train_rows, eval_rows
+):
+    error = _fail(
+        tmp_path, DIGITS, train_rows, eval_rows, gradient_transforms=[{"name": "planted.NanOnce"}]
+    )
+    assert "the computation is not the same twice (try train.debug.deterministic)" in str(error)
+    assert (error.step, error.finding, error.folder) == (None, None, None)
+
+
+def test_locate_when_workers_do_not_wait_for_each_other_then_says_what_is_known():
+    config = TrainConfig.model_validate({**CONFIG, "strategy": "parameter_server"})
+    training = _Reads(None)
+    training.config = config
+    values = {"loss": float("nan"), "gradient_norm": 1.0}
+    error = numerics.locate(training, None, None, 20, 10, values)
+    assert str(error).startswith("steps 20 to 29: loss nan; under strategy 'parameter_server'")
+
+
+@pytest.mark.parametrize(
+    ("values", "finite"),
+    [
+        ({"loss": 1.0, "gradient_norm": 2.0}, True),
+        ({"loss": float("nan"), "gradient_norm": 2.0}, False),
+        ({"loss": 1.0, "loss/class": float("inf")}, False),
+        ({"loss": 1.0, "gradient_norm/generator": float("nan")}, False),
+        ({"loss": 1.0, "class/accuracy": float("nan")}, True),
+        ({"loss": 1.0, "loss_scale": 8.0, "skipped_steps": 1.0, "gradient_norm": 0.0}, True),
+        ({"loss": 1.0, "loss_scale": 1.0, "skipped_steps": 0.0, "gradient_norm": 1.0}, True),
+        ({"loss": 1.0, "loss_scale": 1.0, "skipped_steps": 0.1, "gradient_norm": 1.0}, False),
+        ({"loss": float("inf"), "loss_scale": 8.0, "skipped_steps": 0.0}, False),
+    ],
+)
+def test_is_finite_when_given_a_calls_values_then_knows_an_overflow_that_scaling_cures(
+    values, finite
+):
+    assert is_finite(values) is finite
+
+
+@dataclass
+class Case:
+    """A step at hand: what it depends on, to be changed and diagnosed."""
+
+    origin: snapshots.Origin
+    snapshot: snapshots.Snapshot
+    batch: dict[str, np.ndarray]
+    task: TaskConfig = DIGITS
+
+    def diagnose(self, **keys: Any) -> Finding:
+        config = TrainConfig.model_validate({**CONFIG, **keys})
+        origin = dataclasses.replace(self.origin, config=config)
+        return diagnose(make_task(self.task), origin, self.snapshot, self.batch)
+
+    def with_weight(self, name: str, value: float) -> Case:
+        (key,) = [key for key in self.snapshot.weights if key.endswith(name)]
+        weights = {**self.snapshot.weights, key: np.full_like(self.snapshot.weights[key], value)}
+        return dataclasses.replace(
+            self, snapshot=dataclasses.replace(self.snapshot, weights=weights)
+        )
+
+
+@pytest.fixture
+def case(train_rows) -> Case:
+    config = TrainConfig.model_validate({**CONFIG, "optimizer": {"name": "sgd"}})
+    seed_keras(0)
+    task = make_task(DIGITS)
+    snapshot = snapshots.take(build_state(task, {}, config))
+    batch = {name: values[:32] for name, values in train_rows.items()}
+    return Case(snapshots.Origin(DIGITS, config, {}, 10, 20), snapshot, batch)
+
+
+SGD = {"optimizer": {"name": "sgd"}}
+
+
+def _place(finding: Finding) -> tuple[str, str, str]:
+    return finding.kind, finding.layer, finding.tensor
+
+
+def test_diagnose_when_all_is_finite_then_says_so(case):
+    finding = case.diagnose(**SGD)
+    assert finding == Finding(0, "none")
+    assert str(finding) == "step 0: every number of the step is finite"
+
+
+def test_diagnose_when_the_weights_are_bad_already_then_blames_the_update_before(case):
+    finding = case.with_weight("conv2/kernel", np.inf).diagnose(**SGD)
+    assert _place(finding) == ("weights", "conv2", "conv2/kernel")
+    assert "the update before it made them so" in str(finding)
+
+
+def test_diagnose_when_a_layer_overflows_then_names_its_output(case):
+    large = case.with_weight("embedding/bias", 1e3).with_weight("class/kernel", 1e38)
+    assert _place(large.diagnose(**SGD)) == ("forward", "class", "output")
+
+
+def test_diagnose_when_a_label_is_bad_then_names_the_loss_and_the_rows(case):
+    case.batch["attribute"] = case.batch["attribute"].copy()
+    case.batch["attribute"][[3, 5], 1] = np.nan
+    finding = case.diagnose(**SGD)
+    assert _place(finding) == ("loss", "loss attribute", "sum over the batch")
+    assert finding.features == {"attribute": [3, 5]}
+    assert "feature attribute of the batch is not finite in rows 3, 5" in str(finding)
+
+
+def test_diagnose_when_a_penalty_overflows_then_names_the_penalties(case):
+    finding = case.with_weight("embedding/kernel", 1e15).diagnose(
+        regularization=[{"pattern": "embedding/kernel", "l2": 1e10}], **SGD
+    )
+    assert _place(finding) == ("loss", "loss", "penalties")
+
+
+def test_diagnose_when_an_update_overflows_then_names_the_variable(case):
+    finding = case.diagnose(
+        optimizer={
+            "name": "sgd",
+            "learning_rate": 1e38,
+            "groups": [{"pattern": "conv2/kernel", "learning_rate_factor": 1e10}],
+        },
+        schedule={"kind": "constant", "warmup_epochs": 0.0},
+    )
+    assert _place(finding) == ("update", "conv2", "value after the update of conv2/kernel")
+
+
+def test_diagnose_when_the_norm_alone_overflows_then_names_the_largest_gradient(case):
+    case.task = TaskConfig(name="digits", options={**SMALL, "attribute_weight": 1e30})
+    finding = case.diagnose(**SGD)
+    assert finding.kind == "gradient"
+    assert finding.layer == "attribute"
+    assert finding.tensor.startswith("the norm of all gradients overflows; the largest is that of")
+
+
+def test_diagnose_when_a_loss_has_a_bad_gradient_then_names_the_layer_that_it_comes_into(
+    case, tmp_path, monkeypatch
+):
+    (tmp_path / "rooted.py").write_text(
+        "import tensorflow as tf\n"
+        "def root(labels, predictions):\n"
+        "    return tf.reduce_sum(tf.sqrt(tf.abs(predictions * 0.0)), axis=-1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    finding = case.diagnose(losses={"attribute": "rooted.root"}, **SGD)
+    assert _place(finding) == (
+        "gradient",
+        "attribute",
+        "gradient of the loss with respect to its output",
+    )
+
+
+def test_diagnose_when_a_strategy_is_in_scope_then_does_without_it(case):
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        assert case.diagnose(**SGD).kind == "none"
+
+
+def test_diagnose_when_done_then_functions_are_graphs_again(case):
+    case.diagnose(**SGD)
+    assert not tf.config.functions_run_eagerly()
+
+
+def test_diagnose_when_a_class_does_not_take_its_options_then_the_error_comes_through(case):
+    with pytest.raises(ValueError, match=re.escape("train.gradient_transforms.0.options")):
+        case.diagnose(
+            gradient_transforms=[
+                {"name": "trainer_module.gradients.Noise", "options": {"size": 1}}
+            ],
+            **SGD,
+        )

@@ -1,0 +1,178 @@
+"""SIGTERM: the training is saved and left, and goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import trainer_module  # before TensorFlow: it chooses the Keras
+
+from trainer_module import stopping  # isort: skip
+from trainer_module.callbacks import Callback  # isort: skip
+from trainer_module.config import TrainConfig  # isort: skip
+from trainer_module.data import MemorySplit  # isort: skip
+from trainer_module.loop import train  # isort: skip
+from trainer_module.tasks.digits import Digits  # isort: skip
+
+REPOSITORY = Path(trainer_module.__file__).resolve().parent.parent
+
+# Ten steps an epoch; calls end at 4, 8, 10, 14, 18, 20.
+CONFIG = {"epochs": 2, "batch_size": 32, "eval_batch_size": 150, "steps_per_call": 4}
+
+# Says when it has taken its 14th step, and waits there for the signal.
+CHILD = """
+import json, sys, time
+import trainer_module
+import numpy as np
+from trainer_module import stopping
+from trainer_module.callbacks import Callback
+from trainer_module.config import TrainConfig
+from trainer_module.data import MemorySplit
+from trainer_module.loop import train
+from trainer_module.tasks.digits import Digits
+
+class Wait(Callback):
+    def on_train_begin(self, training):
+        print("resumed from", training.resumed_from, flush=True)
+
+    def on_call_end(self, step, values):
+        if step == 14:
+            print("ready", flush=True)
+            while not stopping.stop_requested():
+                time.sleep(0.01)
+
+stopping.stop_on_sigterm()
+config, data, folder, output = sys.argv[1:]
+with np.load(data) as arrays:
+    rows = {split: {name.partition(":")[2]: arrays[name] for name in arrays
+                    if name.startswith(split)} for split in ("train", "eval")}
+try:
+    result = train(
+        Digits(filters=4, embedding=8), {}, MemorySplit(rows["train"]), MemorySplit(rows["eval"]),
+        TrainConfig.model_validate_json(config), folder, [Wait()],
+    )
+except stopping.Interrupted as interrupted:
+    print(interrupted, flush=True)
+    sys.exit(stopping.EXIT_CODE)
+np.savez(output, *result.model.get_weights())
+"""
+
+
+@pytest.fixture
+def child(tmp_path, train_rows, eval_rows):
+    """Starts the training in a process of its own."""
+    data = tmp_path / "digits.npz"
+    arrays = {f"train:{name}": values for name, values in train_rows.items()}
+    np.savez(data, **arrays, **{f"eval:{name}": values for name, values in eval_rows.items()})
+
+    def start() -> subprocess.Popen:
+        paths = [json.dumps(CONFIG), data, tmp_path / "training", tmp_path / "weights.npz"]
+        return subprocess.Popen(
+            [sys.executable, "-c", CHILD, *map(str, paths)],
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def _read_until(process: subprocess.Popen, wanted: str) -> None:
+    for line in process.stdout:
+        if line.strip() == wanted:
+            return
+    pytest.fail(process.stderr.read()[-3000:])
+
+
+def _train(folder: Path, train_rows, eval_rows, callbacks=()) -> Any:
+    config = TrainConfig.model_validate(CONFIG)
+    task = Digits(filters=4, embedding=8)
+    splits = MemorySplit(train_rows), MemorySplit(eval_rows)
+    return train(task, {}, *splits, config, str(folder), callbacks)
+
+
+def test_sigterm_when_it_comes_in_mid_epoch_then_a_rerun_gives_the_bits_of_one_run(
+    child, tmp_path, train_rows, eval_rows
+):
+    process = child()
+    _read_until(process, "ready")
+    process.send_signal(signal.SIGTERM)
+    rest, errors = process.communicate()
+    assert process.returncode == stopping.EXIT_CODE == 143, errors[-3000:]
+    assert rest.strip() == "stopped by SIGTERM and saved at step 14: run it again to go on"
+    assert (tmp_path / "training" / "latest" / "step-0000000014").is_dir()
+    assert not (tmp_path / "weights.npz").exists()
+
+    again = child()
+    output, errors = again.communicate()
+    assert again.returncode == 0, errors[-3000:]
+    assert output.splitlines() == ["resumed from 14"]
+    expected = _train(tmp_path / "alone", train_rows, eval_rows).model.get_weights()
+    with np.load(tmp_path / "weights.npz") as weights:
+        for found, whole in zip(weights.values(), expected, strict=True):
+            assert found.tobytes() == whole.tobytes()
+
+
+class Request(Callback):
+    """Asks to stop at the end of a call."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self.ended: int | None = None
+
+    def on_call_end(self, step: int, values: Any) -> None:
+        if step == self._step:
+            stopping.request_stop()
+
+    def on_train_end(self, step: int) -> None:
+        self.ended = step
+
+
+@pytest.fixture
+def _forget():
+    yield
+    stopping.clear()
+
+
+@pytest.mark.usefixtures("_forget")
+def test_request_when_it_comes_with_the_last_step_then_the_training_is_done(
+    tmp_path, train_rows, eval_rows
+):
+    request = Request(20)
+    result = _train(tmp_path, train_rows, eval_rows, [request])
+    assert (result.last_step, result.stopped) == (20, None)
+    assert request.ended == 20
+
+
+@pytest.mark.usefixtures("_forget")
+def test_request_when_a_call_has_ended_then_saves_there_and_tells_the_callbacks(
+    tmp_path, train_rows, eval_rows
+):
+    request = Request(4)
+    with pytest.raises(stopping.Interrupted, match="saved at step 4") as caught:
+        _train(tmp_path, train_rows, eval_rows, [request])
+    assert caught.value.step == request.ended == 4
+    assert not (tmp_path / "best").exists(), "it leaves without an evaluation"
+    stopping.clear()
+    assert not stopping.stop_requested()
+
+
+def test_sigterm_when_it_comes_then_is_a_request_and_no_death():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        stopping.stop_on_sigterm()
+        assert not stopping.stop_requested()
+        signal.raise_signal(signal.SIGTERM)
+        assert stopping.stop_requested()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        stopping.clear()
