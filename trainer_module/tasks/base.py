@@ -71,9 +71,9 @@ class Phase:
         losses: names of the losses of `forward`, and their weights in the total.
         forward: features of a replica's batch -> its losses; called under the phase's tape.
         repeats: how often in a step, on the same batch; random numbers are drawn anew.
+        optimizer: of its own; None for the configuration's.
         measured: whether `forward` returns outputs. The first phase's are what the metrics of the
             training are computed of.
-        optimizer: of its own; None for the configuration's.
     """
 
     name: str
@@ -81,8 +81,8 @@ class Phase:
     losses: Mapping[str, float]
     forward: Callable[[Tensors], Forward]
     repeats: int = 1
-    measured: bool = True
     optimizer: OptimizerConfig | None = None
+    measured: bool = True
 
 
 @dataclass(frozen=True)

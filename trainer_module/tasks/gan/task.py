@@ -47,10 +47,10 @@ class Gan(Task):
     def __init__(
         self,
         noise: int = 32,
-        filters: int = 32,
-        d_steps: int = 3,
+        filters: int = 16,
+        d_steps: int = 2,
         penalty: float = 10.0,
-        learning_rate: float = 5e-4,
+        learning_rate: float = 1e-3,
         beta_1: float = 0.5,
         beta_2: float = 0.9,
         sample_epochs: int = 10,
