@@ -18,5 +18,6 @@ setup(
             for rest in ("", ".*")
         ]
     ),
+    package_data={"trainer_module.tasks.gan": ["classifier.npz"]},
     entry_points={"console_scripts": ["tapeline = pipeline.cli:main"]},
 )

@@ -110,7 +110,7 @@ def predict(
         typer.Option(min=1, help="Ask about the first N rows of the data it was trained on."),
     ] = None,
     signature: Annotated[
-        str, typer.Option(help="serving_raw or embedding: those that take raw features.")
+        str, typer.Option(help="One that takes raw features, or the task's own.")
     ] = "serving_raw",
 ) -> None:
     """Ask the pushed model about raw rows; answers are JSON lines on stdout.

@@ -25,7 +25,7 @@ class TransformConfig(_Section):
 class MetricConfig(_Section):
     """One metric on the test split, and what it has to reach."""
 
-    name: Literal["accuracy", "binary_accuracy", "auc", "r2", "mse", "mae"]
+    name: Literal["accuracy", "binary_accuracy", "auc", "r2", "mse", "mae", "frechet"]
     head: str = Field(min_length=1, description="of the task: what is predicted")
     at_least: float | None = None
     at_most: float | None = None
@@ -36,7 +36,7 @@ class MetricConfig(_Section):
 
     @property
     def higher_is_better(self) -> bool:
-        return self.name not in ("mse", "mae")
+        return self.name not in ("mse", "mae", "frechet")
 
     @property
     def has_value_threshold(self) -> bool:

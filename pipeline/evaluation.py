@@ -21,6 +21,7 @@ _CLASSES = {
     "binary_accuracy": {"class_name": "BinaryAccuracy"},
     "auc": {"class_name": "AUC"},
     "r2": {"class_name": "R2", "module": "components.evaluator.metrics"},
+    "frechet": {"class_name": "Frechet", "module": "components.evaluator.frechet"},
     "mse": {"class_name": "MeanSquaredError"},
     "mae": {"class_name": "MeanAbsoluteError"},
 }

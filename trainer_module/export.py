@@ -31,6 +31,7 @@ class ServingModel:
             serving_raw: one tensor a raw feature -> the same answers.
             embedding: one tensor a raw feature -> embedding [b, d].
             transform_features: examples [b] string -> the transformed features and labels.
+            And those of the task's own.
 
     Args:
         raw_spec: feature spec of the raw examples, the label included; fixed length.
@@ -58,6 +59,10 @@ class ServingModel:
                 {**raw_spec, label: _optional(raw_spec[label])}, self._transform
             ),
         }
+        self._examples: dict[str, Tensors] = {}
+        for name, own in task.signatures(model).items():
+            self._examples[name] = {key: tf.constant(v) for key, v in own.example.items()}
+            self.signatures[name] = _of_tensors(own.function, self._examples[name])
 
     def save(self, folder: str) -> None:
         """Writes the SavedModel with its signatures."""
@@ -65,6 +70,15 @@ class ServingModel:
         module.model = self._model
         module.transform = self._transform
         tf.saved_model.save(module, folder, signatures=self.signatures)
+
+    def inputs(self, signature: str, examples: tf.Tensor) -> Tensors:
+        """Returns what to ask a signature about serialized examples [b].
+
+        A signature of the task's own is not about examples: its inputs are those that it names.
+        """
+        if signature in self._examples:
+            return self._examples[signature]
+        return self.raw_tensors(examples) if signature in RAW_SIGNATURES else {"examples": examples}
 
     def raw_tensors(self, examples: tf.Tensor) -> Tensors:
         """Turns serialized examples [b] into the inputs of the raw signatures."""
@@ -113,6 +127,17 @@ def _of_examples(
 
     signature = [tf.TensorSpec([None], tf.string, name="examples")]
     return tf.function(from_examples, input_signature=signature)
+
+
+def _of_tensors(body: Callable[..., Tensors], example: Tensors) -> Callable[..., Tensors]:
+    """Returns `body` as a tf.function of tensors like those of `example`, of any number of rows."""
+    specs = {
+        name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name)
+        for name, value in example.items()
+    }
+    return tf.function(tf.autograph.experimental.do_not_convert(body)).get_concrete_function(
+        **specs
+    )
 
 
 def _served_shape(spec: tf.io.FixedLenFeature) -> list[int]:

@@ -96,7 +96,11 @@ def train(
         augment=augment,
         names=tuple(engine.functions.evaluation_layout.names),
     )
-    watching = [c for c in callbacks if place.is_chief or not c.chief_only]
+    watching = [
+        callback
+        for callback in (*callbacks, *task.callbacks(folder))
+        if place.is_chief or not callback.chief_only
+    ]
     loop = _Loop(training, engine, watching)
     with debug.eagerly(config.debug.eager), strategy.scope():
         last_step = loop.run()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from trainer_module.frechet import frechet_distance
 from trainer_module.tasks import losses
 
 PerExample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -136,6 +137,32 @@ def auc() -> Metric:
         return float(np.sum(positives * (below + 0.5 * negatives)) / pairs)
 
     return Metric(2 * _THRESHOLDS, sums, result)
+
+
+def frechet(dimension: int) -> Metric:
+    """Returns the Frechet distance between real and generated rows, in some embedding.
+
+    Of each, the sums of x and of x x^T over the rows make a mean and a covariance (divided by the
+    number of rows). Predictions [b, 2 * dimension], the embedding of a real row and then that of
+    a generated one; labels are not looked at.
+    """
+
+    def sums(_labels: tf.Tensor, predictions: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        found = []
+        for rows in tf.split(tf.cast(predictions, tf.float32), [dimension, dimension], axis=1):
+            weighted = rows * weight[:, tf.newaxis]
+            products = tf.matmul(weighted, rows, transpose_a=True)
+            found += [tf.reduce_sum(weighted, axis=0), tf.reshape(products, [-1])]
+        return tf.concat(found, axis=0)
+
+    def result(total: np.ndarray, rows: float) -> float:
+        moments = []
+        for part in np.split(total / rows, 2):
+            mean, products = part[:dimension], part[dimension:].reshape(dimension, dimension)
+            moments += [mean, products - np.outer(mean, mean)]
+        return frechet_distance(*moments)
+
+    return Metric(2 * (dimension + dimension**2), sums, result)
 
 
 def as_metric(metric: Metric | PerExample) -> Metric:

@@ -99,6 +99,7 @@ class Objective:
         self._replaced = {
             head: find_loss(f"train.losses.{head}", name) for head, name in config.losses.items()
         }
+        self._weights = {head.name: head.weight for head in task.heads if head.loss is not None}
         self.measured = {
             f"{head.name}/{name}": as_metric(metric)
             for head in task.heads
@@ -113,14 +114,14 @@ class Objective:
                     raise ValueError(f"train.metrics.{name}: {error}") from error
 
     def evaluation_layout(self) -> Layout:
-        return Layout(list(self._heads), self.measured)
+        return Layout(list(self._weights), self.measured)
 
     def evaluate(self, outputs: Tensors, features: Tensors, weight: tf.Tensor) -> tf.Tensor:
         """Returns the vector of `evaluation_layout` for rows of which each counts `weight`, [b]."""
         losses = {**self._task.losses(outputs, features), **self._losses_of(outputs, features)}
         rows = weight * self._example_weights(features, weight)
-        sums = [tf.reduce_sum(_column(losses[name], name) * rows) for name in self._heads]
-        weights = [head.weight for head in self._heads.values()]
+        sums = [tf.reduce_sum(_column(losses[name], name) * rows) for name in self._weights]
+        weights = self._weights.values()
         total = tf.add_n([w * value for w, value in zip(weights, sums, strict=True)])
         measured = self._measure(outputs, features, weight)
         return tf.concat(
@@ -212,17 +213,18 @@ def check_names(config: TrainConfig, heads: Sequence[Head]) -> None:
     Raises:
         ValueError: naming the key, what was found and what is allowed.
     """
-    by_name = {head.name: head for head in heads}
-    for key in ("losses", "metrics", "class_weights"):
+    learned = {head.name for head in heads if head.loss is not None}
+    known = {head.name for head in heads}
+    for key, names in (("losses", learned), ("metrics", known), ("class_weights", learned)):
         for name in getattr(config, key):
-            if name not in by_name:
+            if name not in names:
                 raise ValueError(
-                    f"train.{key}: found {name!r}; allowed: {', '.join(sorted(by_name))}"
+                    f"train.{key}: found {name!r}; allowed: {', '.join(sorted(names))}"
                 )
     for head, name in config.losses.items():
         find_loss(f"train.losses.{head}", name)
     metrics_named = {f"{head}/{name}" for head, names in config.metrics.items() for name in names}
-    allowed = {LOSS, *(f"{LOSS}/{name}" for name in by_name), *metrics_named}
+    allowed = {LOSS, *(f"{LOSS}/{name}" for name in learned), *metrics_named}
     allowed |= {f"{head.name}/{metric}" for head in heads for metric in head.metrics}
     early_stop = config.callbacks.early_stop
     for key, section in (

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from trainer_module.export import RAW_SIGNATURES, ServingModel
+from trainer_module.export import ServingModel
 
 FILE_NAME = "reference_answers.tfrecord"
 
@@ -27,10 +27,9 @@ def read_serialized(file_patterns: Sequence[str], count: int) -> list[bytes]:
 def write_reference_answers(serving: ServingModel, examples: Sequence[bytes], path: str) -> None:
     """Asks every signature about the examples and writes questions and answers to `path`."""
     serialized = tf.constant(list(examples))
-    raw = serving.raw_tensors(serialized)
     with tf.io.TFRecordWriter(path) as writer:
         for name, function in serving.signatures.items():
-            inputs = raw if name in RAW_SIGNATURES else {"examples": serialized}
+            inputs = serving.inputs(name, serialized)
             writer.write(_log(name, inputs, function(**inputs)).SerializeToString())
 
 

@@ -23,6 +23,7 @@ from trainer_module.export import ServingModel
 from trainer_module.job import best_model, feature_spec, run
 from trainer_module.progress import emit
 from trainer_module.tasks import make_task
+from trainer_module.tasks.base import SAMPLES
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -86,7 +87,7 @@ def _keep_logs(folder: str, model_run: str) -> None:
     """Copies what the callbacks wrote into the artifact that TFX keeps of the training."""
     os.makedirs(model_run, exist_ok=True)
     for path in Path(folder).iterdir():
-        if path.is_dir() and path.name in ("tensorboard", "samples"):
+        if path.is_dir() and path.name in ("tensorboard", SAMPLES):
             shutil.copytree(path, Path(model_run, path.name))
         elif path.suffix in (".jsonl", ".csv"):
             shutil.copy(path, model_run)

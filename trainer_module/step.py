@@ -91,7 +91,8 @@ class ReplicaStep:
                 for variable in player.optimizer.targets
                 for kind in ("gradient", "weight", "update")
             ]
-        return Layout(losses, self._objective.measured, extras)
+        measured = self._objective.measured if self._state.players[0].phase.measured else {}
+        return Layout(losses, measured, extras)
 
     def __call__(self, features: Tensors, factor: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Takes the step.

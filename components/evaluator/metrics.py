@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
+
+from components.evaluator.rows import RowCombiner, computations
 
 R2_NAME = "r2"
 
@@ -24,58 +24,20 @@ class R2(metric_types.Metric):
     """
 
     def __init__(self, name: str = R2_NAME, code: str = "") -> None:
-        super().__init__(metric_util.merge_per_key_computations(_computations), name=name)
+        super().__init__(
+            metric_util.merge_per_key_computations(computations(_R2Combiner)), name=name
+        )
 
 
 metric_types.register_metric(R2)
 
 
-def _computations(
-    name: str,
-    eval_config: Any = None,
-    model_name: str = "",
-    output_name: str = "",
-    sub_key: metric_types.SubKey | None = None,
-    aggregation_type: metric_types.AggregationType | None = None,
-    class_weights: dict[int, float] | None = None,
-    example_weighted: bool = False,
-) -> metric_types.MetricComputations:
-    key = metric_types.MetricKey(
-        name=name,
-        model_name=model_name,
-        output_name=output_name,
-        sub_key=sub_key,
-        example_weighted=example_weighted,
-    )
-    combiner = _R2Combiner(key, eval_config, aggregation_type, class_weights, example_weighted)
-    return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]
-
-
-class _R2Combiner(beam.CombineFn):
+class _R2Combiner(RowCombiner):
     """Accumulates [weight, weighted mean of y, squares of y about it, squared residuals].
 
     The mean and the squares about it are updated and merged as in Chan, Golub and LeVeque (1983):
     sums of squares would cancel where the mean is large.
     """
-
-    def __init__(
-        self,
-        key: metric_types.MetricKey,
-        eval_config: Any,
-        aggregation_type: metric_types.AggregationType | None,
-        class_weights: dict[int, float] | None,
-        example_weighted: bool,
-    ) -> None:
-        self._key = key
-        self._inputs = {
-            "eval_config": eval_config,
-            "model_name": key.model_name,
-            "output_name": key.output_name,
-            "aggregation_type": aggregation_type,
-            "class_weights": class_weights,
-            "example_weighted": example_weighted,
-            "flatten": False,
-        }
 
     def create_accumulator(self) -> np.ndarray:
         return np.zeros((4, 1))
@@ -83,18 +45,14 @@ class _R2Combiner(beam.CombineFn):
     def add_input(
         self, accumulator: np.ndarray, element: metric_types.StandardMetricInputs
     ) -> np.ndarray:
-        for label, prediction, weight in metric_util.to_label_prediction_example_weight(
-            element, **self._inputs
-        ):
-            label = np.asarray(label, np.float64).reshape(-1)
-            prediction = np.asarray(prediction, np.float64).reshape(-1)
+        for label, prediction, weight in self.rows(element):
             if label.shape != prediction.shape:
                 raise ValueError(
                     f"r2: found {prediction.size} predictions for {label.size} columns of the label"
                 )
             residual = np.square(label - prediction)
-            weight = np.full_like(label, metric_util.safe_to_scalar(weight))
-            row = np.stack([weight, label, np.zeros_like(label), weight * residual])
+            weights = np.full_like(label, weight)
+            row = np.stack([weights, label, np.zeros_like(label), weight * residual])
             accumulator = _merge(accumulator, row)
         return accumulator
 
@@ -107,11 +65,11 @@ class _R2Combiner(beam.CombineFn):
     def extract_output(self, accumulator: np.ndarray) -> dict[metric_types.MetricKey, float]:
         weight, _, total, residual = accumulator
         if not np.all(weight > 0):
-            return {self._key: float("nan")}
+            return {self.key: float("nan")}
         exact = (residual == 0).astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             scores = np.where(total > 0, 1.0 - residual / total, exact)
-        return {self._key: float(np.mean(scores))}
+        return {self.key: float(np.mean(scores))}
 
 
 def _merge(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -141,6 +141,31 @@ def test_images_page_shows_a_configuration_that_holds_and_every_option(repositor
             assert (tuple(found) if isinstance(found, list) else found) == expected
 
 
+def test_adversarial_page_shows_phases_that_work_and_every_option(repository):
+    import numpy as np
+
+    from trainer_module.state import build_model, seed_keras
+
+    page = (repository / "docs" / "adversarial.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, typing.Any] = {}
+    exec(block, names)
+    gan = load_task_class("gan")
+    seed_keras(0)
+    model = build_model(gan(), {}, "float32")
+    features = {"image": np.ones([3, 8, 8, 1], np.float32), "class": np.zeros(3, np.int64)}
+    phases = names["Duel"].phases(None, model)
+    assert [(phase.name, phase.repeats) for phase in phases] == [("critic", 2), ("generator", 1)]
+    for phase in phases:
+        losses = phase.forward(features).losses
+        assert losses.keys() == phase.losses.keys()
+        assert all(loss.shape == (3,) for loss in losses.values())
+
+    shown = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    defaults = {name: p.default for name, p in inspect.signature(gan).parameters.items()}
+    assert {name: yaml.safe_load(text) for name, text in shown.items()} == defaults
+
+
 def test_readme_tensorboard_command_shows_the_trainings_of_the_run(repository, digits_run, workdir):
     """Word for word, but for a free port instead of TensorBoard's usual one."""
     (command,) = re.findall(r"`\.venv/bin/(tensorboard [^`]+)`", _readme(repository))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 SHORT_NAMES = {
     "digits": "trainer_module.tasks.digits.Digits",
     "breast_cancer": "trainer_module.tasks.breast_cancer.BreastCancer",
+    "gan": "trainer_module.tasks.gan.Gan",
     "cifar10": "trainer_module.tasks.cifar10.Cifar10",
 }
 

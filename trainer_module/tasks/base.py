@@ -5,15 +5,22 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from trainer_module.config import OptimizerConfig, TaskConfig
 from trainer_module.metrics import Metric, PerExample
 
+if TYPE_CHECKING:
+    from trainer_module.callbacks import Callback
+
 Tensors = Mapping[str, tf.Tensor]
+
+SAMPLES = "samples"
+"""Folder, in that of a training, of what a task's callbacks leave to look at."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class Head:
     Attributes:
         name: key of the head among the model's outputs; what a configuration calls it.
         label: transformed feature that holds the truth.
-        loss: per-example loss.
+        loss: per-example loss; None for what is measured and not learned as such.
         weight: of this loss in the total.
         metrics: what is reported, by name: a `Metric`, or a function whose mean it is.
         served: the serving output, by name, that evaluation compares with the label.
@@ -31,7 +38,7 @@ class Head:
 
     name: str
     label: str
-    loss: PerExample
+    loss: PerExample | None
     served: str
     weight: float = 1.0
     metrics: Mapping[str, PerExample | Metric] = field(default_factory=dict)
@@ -65,6 +72,8 @@ class Phase:
         forward: features of a replica's batch -> its losses; called under the phase's tape.
         repeats: how often in a step, on the same batch; random numbers are drawn anew.
         optimizer: of its own; None for the configuration's.
+        measured: whether `forward` returns outputs. The first phase's are what the metrics of the
+            training are computed of.
     """
 
     name: str
@@ -73,6 +82,22 @@ class Phase:
     forward: Callable[[Tensors], Forward]
     repeats: int = 1
     optimizer: OptimizerConfig | None = None
+    measured: bool = True
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Something that the served model does besides answering about rows.
+
+    Attributes:
+        function: keyword tensors -> a dict of tensors; rows are answered one by one, since a
+            server may batch those of several clients.
+        example: inputs by name, [rows, ...] each: what the export is checked with, and what says
+            their types and shapes.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    example: Mapping[str, np.ndarray]
 
 
 class Task(abc.ABC):
@@ -110,7 +135,11 @@ class Task(abc.ABC):
 
     def losses(self, outputs: Tensors, features: Tensors) -> dict[str, tf.Tensor]:
         """Returns each head's unweighted per-example loss, [b], float32."""
-        return {h.name: h.loss(features[h.label], outputs[h.name]) for h in self.heads}
+        return {
+            h.name: h.loss(features[h.label], outputs[h.name])
+            for h in self.heads
+            if h.loss is not None
+        }
 
     def phases(self, model: keras.Model) -> Sequence[Phase]:
         """Returns what a training step consists of: one phase, all heads, unless overridden."""
@@ -119,8 +148,21 @@ class Task(abc.ABC):
             outputs = float32(model(features, training=True))
             return Forward(self.losses(outputs, features), outputs, model.losses)
 
-        weights = {head.name: head.weight for head in self.heads}
+        weights = {head.name: head.weight for head in self.heads if head.loss is not None}
         return [Phase("main", model.trainable_variables, weights, forward)]
+
+    def signatures(self, model: keras.Model) -> Mapping[str, Signature]:
+        """Returns the signatures of the task's own, by name, besides those that all tasks have."""
+        return {}
+
+    def callbacks(self, folder: str) -> Sequence[Callback]:
+        """Returns what watches a training of this task, whatever the configuration asks for.
+
+        Args:
+            folder: of the training; what is written to `tensorboard` and `samples` in it goes
+                with the model run.
+        """
+        return ()
 
 
 def float32(outputs: Tensors) -> dict[str, tf.Tensor]:

@@ -85,7 +85,14 @@ def test_evaluate_when_one_metric_has_a_bound_then_that_is_enough(bound) -> None
 
 @pytest.mark.parametrize(
     ("name", "higher"),
-    [("accuracy", True), ("auc", True), ("r2", True), ("mse", False), ("mae", False)],
+    [
+        ("accuracy", True),
+        ("auc", True),
+        ("r2", True),
+        ("mse", False),
+        ("mae", False),
+        ("frechet", False),
+    ],
 )
 def test_metric_when_named_then_it_is_known_which_way_is_better(name, higher) -> None:
     assert MetricConfig(name=name, head="a").higher_is_better is higher

@@ -154,6 +154,23 @@ def specs(evaluation, task, config: EvaluateConfig) -> dict[str, Any]:
     return {spec.metrics[0].class_name: spec for spec in found.metrics_specs}
 
 
+def test_eval_config_when_frechet_is_asked_for_then_less_is_better_and_its_code_is_named(
+    evaluation,
+) -> None:
+    gan = importlib.import_module("trainer_module.tasks.gan").Gan()
+    metric = {"name": "frechet", "head": "sample", "at_most": 40.0, "max_regression": 5.0}
+    config = EvaluateConfig.model_validate({"metrics": [metric]})
+    (spec,) = evaluation.eval_config(config, gan).metrics_specs
+    assert list(spec.output_names) == ["embeddings"]
+    (found,) = spec.metrics
+    assert (found.class_name, found.module) == ("Frechet", "components.evaluator.frechet")
+    assert '"code": "' in found.config
+    threshold = found.per_slice_thresholds[0].threshold
+    assert threshold.value_threshold.upper_bound.value == 40.0
+    assert threshold.change_threshold.absolute.value == 5.0
+    assert threshold.change_threshold.direction == evaluation.tfma.MetricDirection.LOWER_IS_BETTER
+
+
 def test_eval_config_when_thresholds_are_set_then_they_hold_the_overall_slice_only(
     evaluation, digits
 ) -> None:
