@@ -119,7 +119,7 @@ def _run(job: Job) -> None:
     try:
         result = run(job)
     except stopping.Interrupted as error:
-        print(f"stopped: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         if member:
             watchdog.leave(stopping.EXIT_CODE, "done")
         sys.exit(stopping.EXIT_CODE)

@@ -18,9 +18,9 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
 import tensorflow as tf  # isort: skip
 
-STEPS = 120
+STEPS = 80
 TRAIN = {
-    "epochs": 12,
+    "epochs": 8,
     "batch_size": 32,
     "eval_batch_size": 64,
     "steps_per_call": 3,
@@ -96,7 +96,7 @@ def _training(start: Callable, data: dict, root: Path, strategy: str) -> Trainin
 def _instants(name: str, count: int) -> list[tuple[int, float]]:
     """Returns steps to wait for, rising, and seconds to wait then: drawn, the same every time."""
     draw = random.Random(name)
-    steps = sorted(draw.sample(range(1, STEPS - 30), count))
+    steps = sorted(draw.sample(range(1, STEPS - 20), count))
     return [(step, draw.uniform(0.0, 0.03)) for step in steps]
 
 
@@ -181,13 +181,13 @@ def test_train_when_workers_are_killed_and_stopped_then_ends_with_the_same_bits(
     assert [chief.wait(SURVIVOR_SECONDS), worker.wait(SURVIVOR_SECONDS)] == [STOPPED, STOPPED]
     assert f"saved at step {training.saved()}" in chief.text()
 
-    chief, worker = training.run_to(40)
+    chief, worker = training.run_to(30)
     worker.send(signal.SIGKILL)
     assert chief.wait(SURVIVOR_SECONDS) == LOST
     last = chief.text().splitlines()[-1]
     assert last.startswith("error: worker 1 does not answer; run again to resume from step ")
 
-    chief, worker = training.run_to(70)
+    chief, worker = training.run_to(50)
     chief.send(signal.SIGKILL)
     assert worker.wait(SURVIVOR_SECONDS) == LOST
     assert "does not answer; run again to resume from step" in worker.text()

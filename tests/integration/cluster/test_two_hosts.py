@@ -22,7 +22,7 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 import tensorflow as tf  # isort: skip
 
 TRAIN = {
-    "epochs": 12,
+    "epochs": 8,
     "batch_size": 32,
     "eval_batch_size": 64,
     "strategy": "multi_worker",
@@ -93,6 +93,7 @@ def _weights(job: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_train_when_the_link_is_cut_then_never_hangs_and_ends_with_the_same_weights(
     start: Callable, data: dict, tmp_path: Path, hosts: dict[str, str]
 ):

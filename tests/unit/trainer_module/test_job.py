@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 from trainer_module.config.job import Job
-from trainer_module.job import JobError, load_job, run
+from trainer_module.job import JobError, best_model, feature_spec, load_job, run
+from trainer_module.tasks import make_task
+
+import tensorflow as tf  # isort: skip
+import tensorflow_transform as tft  # isort: skip
+from tensorflow_transform.tf_metadata import (  # isort: skip
+    dataset_metadata,
+    metadata_io,
+    schema_utils,
+)
+
+RAW_SPEC = {
+    "image": tf.io.FixedLenFeature([64], tf.float32),
+    "digit": tf.io.FixedLenFeature([1], tf.int64),
+}
 
 JOB = {
     "task": {"name": "digits"},
@@ -128,3 +146,65 @@ def test_job_when_the_strategy_cannot_do_what_is_asked_then_is_refused(tmp_path,
     with pytest.raises(JobError) as raised:
         load_job(str(path))
     assert message in str(raised.value)
+
+
+def _write(path: Path, rows: dict[str, np.ndarray]) -> None:
+    """Writes rows as Transform would."""
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for index in range(len(rows["class"])):
+            feature = {
+                name: tf.train.Feature(int64_list={"value": values[index].ravel()})
+                if values.dtype == np.int64
+                else tf.train.Feature(float_list={"value": values[index].ravel()})
+                for name, values in rows.items()
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=feature))
+            writer.write(example.SerializeToString())
+
+
+@pytest.fixture
+def real_job(tmp_path: Path, digits_transform, train_rows: dict, eval_rows: dict) -> Callable:
+    """Makes a job that trains on real digits for one epoch."""
+    _write(tmp_path / "train.gz", train_rows)
+    _write(tmp_path / "eval.gz", eval_rows)
+    transform = tmp_path / "transform"
+    shutil.copytree(Path(digits_transform.transform_savedmodel_dir).parent, transform)
+    # The Transform component writes it beside; Transform's library alone does not.
+    raw = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(RAW_SPEC))
+    metadata_io.write_metadata(raw, str(transform / tft.TFTransformOutput.RAW_METADATA_DIR))
+
+    def make(**changes: object) -> Job:
+        job = {
+            "task": {"name": "digits", "options": {"filters": 4, "embedding": 8}},
+            "train": {"epochs": 1, "batch_size": 32, "precision": "mixed_bfloat16"},
+            "data": {
+                "train": [str(tmp_path / "train.gz")],
+                "eval": [str(tmp_path / "eval.gz")],
+                "transform": str(transform),
+            },
+            "folder": str(tmp_path / "run"),
+        }
+        return Job.model_validate({**job, **changes})
+
+    return make
+
+
+def test_run_when_there_is_an_output_then_exports_the_best_model(
+    real_job, tmp_path, eval_rows, digit_examples
+):
+    job = real_job(output=str(tmp_path / "export"), label="digit")
+    result = run(job)
+    assert (result.best_step, result.last_step, result.resumed_from) == (10, 10, 0)
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures["serving_default"]
+    answers = served(examples=tf.constant(digit_examples[:5]))
+    assert answers["probabilities"].shape == (5, 10)
+    model = best_model(make_task(job.task), feature_spec(job.data), job.train, job.folder)
+    assert model.dtype_policy.name == "float32"
+    outputs = model({"image": eval_rows["image"][:5]}, training=False)
+    assert np.isfinite(outputs["class"].numpy()).all()
+
+
+def test_run_when_run_again_then_finds_the_training_done(real_job):
+    job = real_job()
+    assert run(job).last_step == 10
+    assert run(job).resumed_from == 10
