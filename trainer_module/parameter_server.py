@@ -19,7 +19,7 @@ import tensorflow as tf
 from trainer_module import stopping, watchdog
 from trainer_module.config import TrainConfig
 from trainer_module.data import Augment, Call, Share, Split, plan_calls
-from trainer_module.runner import Runner
+from trainer_module.runner import Runner, plan_until
 from trainer_module.state import TrainState
 from trainer_module.step import StepFunctions
 from trainer_module.strategy import Place
@@ -55,6 +55,7 @@ class CoordinatorRunner(Runner):
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
         self._workers = workers
         self._batches: Iterator | None = None
+        self._planned = self._steps_per_call = 0
         self._take = tf.function(functions.take_steps)
         self._evaluate_batch = tf.function(functions.evaluate_batch)
         self._evaluation = eval_split.evaluation(config.eval_batch_size, Share())
@@ -63,7 +64,9 @@ class CoordinatorRunner(Runner):
 
     def begin(self, step: int, steps_per_call: int) -> None:
         steps_per_epoch = self._train_split.rows // self._config.batch_size
-        calls = plan_calls(step, self._total_steps, steps_per_epoch, steps_per_call)
+        self._planned = min(plan_until(step, steps_per_epoch), self._total_steps)
+        self._steps_per_call = steps_per_call
+        calls = plan_calls(step, self._planned, steps_per_epoch, steps_per_call)
         parts = [part for call in calls for part in divide(call, self._workers)]
         longest = max(part.steps for part in parts)
 
@@ -83,6 +86,8 @@ class CoordinatorRunner(Runner):
 
     def train(self, steps: int) -> np.ndarray:
         first = int(self._state.step.numpy())
+        if first == self._planned:
+            self.begin(first, self._steps_per_call)
         results = [
             self._coordinator.schedule(
                 self._take,

@@ -48,6 +48,11 @@ class Runner(abc.ABC):
         self.agree(0.0)
 
 
+def plan_until(step: int, steps_per_epoch: int) -> int:
+    """Returns the step that calls from `step` on are planned to, the end of an epoch."""
+    return -(-(step + _HORIZON) // steps_per_epoch) * steps_per_epoch
+
+
 class SynchronousRunner(Runner):
     """Runs every call on all replicas together: default, mirrored, multi-worker and TPU.
 
@@ -84,8 +89,8 @@ class SynchronousRunner(Runner):
 
     def begin(self, step: int, steps_per_call: int) -> None:
         steps_per_epoch = self._train_split.rows // self._config.batch_size
-        until = -(-(step + _HORIZON) // steps_per_epoch) * steps_per_epoch
-        calls = plan_calls(step, min(until, self._total_steps), steps_per_epoch, steps_per_call)
+        until = min(plan_until(step, steps_per_epoch), self._total_steps)
+        calls = plan_calls(step, until, steps_per_epoch, steps_per_call)
         self._planned = calls[-1].start + calls[-1].steps
         self._step, self._steps_per_call = step, steps_per_call
 

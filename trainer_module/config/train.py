@@ -222,6 +222,12 @@ class TrainConfig(Section):
                 "last gradient where several workers take steps at once",
             ),
             (
+                "input.cache",
+                ps and self.input.cache == "file",
+                "found 'file' with strategy 'parameter_server'; allowed: 'memory', which the "
+                "workers get a copy of, or 'none', where they read the examples themselves",
+            ),
+            (
                 "debug.deterministic",
                 ps and self.debug.deterministic,
                 "found true with strategy 'parameter_server'; allowed: false, since the order in "

@@ -111,6 +111,8 @@ class Split(abc.ABC):
             steps_per_call: the longest call; every element has this many batches, so that one
                 trace serves all. Of a shorter call the batches beyond its steps mean nothing.
             batch_size: global; a replica's part is `batch_size / share.replicas`.
+            seed: an integer, or an int64 scalar where the graph that reads draws it: then each
+                process that reads gets an order of its own.
             augment: applied to every batch, with numbers drawn from (seed, step) for the whole
                 global batch, so that a row is changed in the same way however many replicas share
                 the step.

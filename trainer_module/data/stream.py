@@ -151,7 +151,7 @@ class StreamSplit(Split):
         """Returns the serialized records of an epoch."""
         # Within this function's graph alone: the order is not to depend on the process' own seed.
         tf.random.set_seed(1)
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+        key = tf.stack([tf.cast(seed, tf.int64), epoch])
         files = tf.random.experimental.stateless_shuffle(tf.constant(self._files), seed=key)
         drawn = tf.random.stateless_uniform([], seed=key, maxval=2**31 - 1, dtype=tf.int64)
         return self._records(files).shuffle(

@@ -36,10 +36,11 @@ def job(data: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(start: Callable, job: Path) -> list[list]:
-    """The training to epoch 4, and on to epoch 6, as its processes ended."""
+    """The training to epoch 4, and on to epoch 6 from files, as its processes ended."""
     found = []
-    for epochs in (4, 6):
+    for epochs, cache in ((4, "memory"), (6, "none")):
         arguments = ["-m", "trainer_module", f"--config={job}", f"--set=train.epochs={epochs}"]
+        arguments.append(f"--set=train.input.cache={cache}")
         found.append(start(arguments, job.parent / "logs", ROLES))
         for process in found[-1]:
             assert process.wait() == 0, process.text()[-3000:]

@@ -118,6 +118,7 @@ def test_run_when_local_workers_and_tf_config_are_both_set_then_refuses(path, mo
         ),
         ({"strategy": "parameter_server", "precision": "mixed_float16"}, "cannot agree on"),
         ({"strategy": "parameter_server", "xla": True}, "xla: found true"),
+        ({"strategy": "parameter_server", "input": {"cache": "file"}}, "input.cache: found 'file'"),
         (
             {"strategy": "parameter_server", "steps_per_call": "auto"},
             "steps_per_call: found 'auto'",
