@@ -1,7 +1,7 @@
 # Two commands do everything: `make run` and `make test`. Each sets up what it needs first.
 CONFIG ?= configs/digits.yaml
 BIN := .venv/bin
-SOURCES := pipeline components trainer_module serving tests benchmarks setup.py
+SOURCES := pipeline components trainer_module serving tests benchmarks examples setup.py
 
 .PHONY: help run test test-slow lint format bench bench-loop bench-input lock clean
 
