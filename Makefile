@@ -1,9 +1,9 @@
 # Two commands do everything: `make run` and `make test`. Each sets up what it needs first.
 CONFIG ?= configs/digits.yaml
 BIN := .venv/bin
-SOURCES := pipeline components trainer_module serving tests benchmarks setup.py
+SOURCES := pipeline components trainer_module serving tests benchmarks examples setup.py
 
-.PHONY: help run test test-slow lint format bench bench-loop bench-input lock clean
+.PHONY: help run test test-slow lint format bench bench-loop bench-features bench-input lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | awk '{t=$$1; $$1=""; printf "%-10s%s\n", t, $$0}'
@@ -33,6 +33,9 @@ bench: .venv/.run-stamp  ## Time whole runs against importing TFX.
 
 bench-loop: .venv/.run-stamp build/bench-packages/.stamp  ## Time the training loop against others.
 	TF_CPP_MIN_LOG_LEVEL=3 PYTHONPATH=build/bench-packages $(BIN)/python -W ignore -m benchmarks.loop
+
+bench-features: .venv/.run-stamp  ## Time each feature of the step against the plain step.
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -W ignore -m benchmarks.features
 
 bench-input: .venv/.run-stamp  ## Time the training's input against a bare TFRecordDataset.
 	$(BIN)/python -m benchmarks.input_pipeline

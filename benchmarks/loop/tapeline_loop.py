@@ -10,6 +10,7 @@ from benchmarks.loop import models
 from benchmarks.loop.problems import Problem
 from benchmarks.loop.training import Gate, Run
 from trainer_module.callbacks import Callback, Training, Values
+from trainer_module.callbacks.factory import make_callbacks
 from trainer_module.config import OptimizerConfig, ScheduleConfig, TrainConfig
 from trainer_module.data import MemorySplit
 from trainer_module.loop import train
@@ -77,22 +78,38 @@ class _CallEnds(Callback):
             self._gate.clock.stop()
 
 
-def make(problem: Problem, steps_per_call: int) -> Run:
+def make(
+    problem: Problem,
+    steps_per_call: int,
+    changes: Mapping[str, Any] | None = None,
+    with_callbacks: bool = False,
+) -> Run:
+    """Starts a training of the problem's network.
+
+    Args:
+        changes: keys of `train`, with Adam at a constant rate and no clipping unless they say so.
+        with_callbacks: those of the configuration, too.
+    """
     images, classes = models.rows()
     train_rows = {"image": images, "label": classes}
     config = TrainConfig(
-        epochs=_EPOCHS,
-        batch_size=problem.batch_size,
-        steps_per_call=steps_per_call,
-        # Adam at a constant rate, as the others have it.
-        optimizer=OptimizerConfig(name="adam", learning_rate=1e-3),
-        schedule=ScheduleConfig(kind="constant", warmup_epochs=0.0),
-        clip=None,
+        **{
+            "epochs": _EPOCHS,
+            "batch_size": problem.batch_size,
+            "steps_per_call": steps_per_call,
+            # Adam at a constant rate, as the others have it.
+            "optimizer": OptimizerConfig(name="adam", learning_rate=1e-3),
+            "schedule": ScheduleConfig(kind="constant", warmup_epochs=0.0),
+            "clip": None,
+            **(changes or {}),
+        }
     )
     eval_rows = {name: values[:512] for name, values in train_rows.items()}
     folder = tempfile.mkdtemp(prefix="bench-loop-")
     gate = Gate()
-    callbacks = [_CallEnds(gate, steps_per_call)]
+    callbacks: list[Callback] = [_CallEnds(gate, steps_per_call)]
+    if with_callbacks:
+        callbacks += make_callbacks(config, folder)
     gate.start(
         lambda: train(
             _Classes(problem),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,26 +15,33 @@ _MISTAKE = '        raise RuntimeError("the model has no layers yet")\n'
 
 @pytest.fixture
 def own_task(repository, tmp_path) -> Path:
-    """A folder with the page's files, word for word."""
+    """The example package, in a folder outside of the repository."""
+    shutil.copytree(repository / "examples", tmp_path / "examples")
+    return tmp_path / "examples"
+
+
+def test_own_task_page_shows_the_example_word_for_word(repository):
     page = (repository / "docs" / "own_task.md").read_text()
-    blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL)
-    assert [name for name, _ in blocks] == ["mytask/task.py", "mytask/features.py", "mytask.yaml"]
-    for name, text in blocks:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    assert "    tapeline run mytask.yaml\n" in page
-    return tmp_path
+    blocks = dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL))
+    assert set(blocks) == {
+        "parity/task.py",
+        "parity/features.py",
+        "parity/watch.py",
+        "parity.yaml",
+    }
+    for name, text in blocks.items():
+        assert text == (repository / "examples" / name).read_text(), name
+    assert "    cd examples\n    tapeline run parity.yaml\n" in page
 
 
 def test_own_task_of_the_page_that_fails_says_why_and_once_mended_goes_on_to_a_pushed_model(
     own_task, tapeline
 ):
-    code = own_task / "mytask" / "task.py"
+    code = own_task / "parity" / "task.py"
     text = code.read_text()
     assert _MODEL in text
     code.write_text(text.replace(_MODEL, _MISTAKE + _MODEL))
-    arguments = ["run", "mytask.yaml", "--json", "--set", "serve.keep_versions=2"]
+    arguments = ["run", "parity.yaml", "--json", "--set", "serve.keep_versions=2"]
 
     failed = tapeline(*arguments, cwd=own_task)
 
@@ -48,17 +57,19 @@ def test_own_task_of_the_page_that_fails_says_why_and_once_mended_goes_on_to_a_p
     assert "Trainer: RuntimeError: the model has no layers yet" in failed.stderr
     assert f"{summary['run_dir']}/run.log" in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert not (own_task / "runs/mytask/serving").exists()
+    assert not (own_task / "runs/parity/serving").exists()
     (go_on,) = [line for line in failed.stderr.splitlines() if line.startswith("go on")]
-    assert "run mytask.yaml" in go_on
+    assert "run parity.yaml" in go_on
     assert "--set serve.keep_versions=2" in go_on
 
     code.write_text(text)
-    mended = tapeline("run", "mytask.yaml", "--json", cwd=own_task)
+    mended = tapeline("run", "parity.yaml", "--json", cwd=own_task)
 
     assert mended.code == 0, mended
     assert mended.summary["status"] == "pushed"
-    assert mended.summary["metrics"]["class/accuracy"] >= 0.9
+    assert mended.summary["metrics"]["digit/accuracy"] >= 0.9
     states = {node["name"]: node["state"] for node in mended.summary["nodes"]}
     assert states["Transform"] == "cached"
     assert states["Trainer"] == "done"
+    (hardest,) = (own_task / "runs/parity/checkpoints").glob("*/hardest.json")
+    assert json.loads(hardest.read_text())["epoch"] >= 1

@@ -95,25 +95,25 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.strategy == "parameter_server" and not place.is_chief:
         leave(parameter_server.serve(place, plain, str(args.folder)), "the coordinator is gone")
-    configure_devices(plain)
-    shared = make_strategy(plain)
-    said: dict[str, Any] = {}
-    for number, feature in enumerate(features.FEATURES):
-        if args.strategy in feature.refused or (args.only and feature.name != args.only):
-            continue
-        try:
-            said[feature.name] = run(feature, args.strategy, shared, args.folder / str(number))
-        except Exception as error:
-            traceback.print_exc()
-            said[feature.name] = {"error": f"{type(error).__name__}: {error}"}
-        # Together: what a collection destroys of one training may wait for a peer.
-        gc.collect()
+    with Watchdog(240.0):
+        configure_devices(plain)
+        shared = make_strategy(plain)
+        said: dict[str, Any] = {}
+        for number, feature in enumerate(features.FEATURES):
+            if args.strategy in feature.refused or (args.only and feature.name != args.only):
+                continue
+            try:
+                said[feature.name] = run(feature, args.strategy, shared, args.folder / str(number))
+            except Exception as error:
+                traceback.print_exc()
+                said[feature.name] = {"error": f"{type(error).__name__}: {error}"}
+            # Together: what a collection destroys of one training may wait for a peer.
+            gc.collect()
     if place.is_chief:
         args.output.write_text(json.dumps(said))
         parameter_server.say_finished(str(args.folder))
 
 
 if __name__ == "__main__":
-    with Watchdog(120.0):
-        main()
+    main()
     leave(0, "done")

@@ -115,7 +115,7 @@ FEATURES = (
         "early stopping",
         {"callbacks": {"early_stop": {"patience": 1, "min_delta": 9.0}}},
         changes_numbers=False,
-        ends="early",
+        ends="no better than",
     ),
     Feature(
         "stop on explosion",

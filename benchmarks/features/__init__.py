@@ -1,0 +1,1 @@
+"""What each feature of the training step costs."""

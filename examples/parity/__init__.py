@@ -1,0 +1,1 @@
+"""A user's own package: which digit it is, and whether it is odd."""
