@@ -78,5 +78,5 @@ def test_frechet_when_there_are_no_rows_then_is_nan():
 
 
 def test_frechet_when_a_prediction_is_not_two_embeddings_then_is_refused(rows):
-    with pytest.raises(ValueError, match=r"^frechet: found 5 numbers in a prediction; expected two"):
+    with pytest.raises(ValueError, match=r"^frechet: found 5 numbers in a prediction; "):
         combine([elements(rows[:, :5])])
