@@ -58,6 +58,17 @@ def run(
         bool,
         typer.Option("--json", help="End stdout with one line of JSON; the display to stderr."),
     ] = False,
+    fast_dev_run: Annotated[
+        bool,
+        typer.Option("--fast-dev-run", help="Train three steps: does everything work?"),
+    ] = False,
+    overfit_batches: Annotated[
+        Optional[int],
+        typer.Option(min=1, metavar="N", help="Train and evaluate on the same N batches."),
+    ] = None,
+    eager: Annotated[
+        bool, typer.Option("--eager", help="Train without graphs: breakpoints work in the step.")
+    ] = False,
 ) -> None:
     """Run a pipeline: read, check, transform, train, evaluate, push.
 
@@ -68,8 +79,14 @@ def run(
     """
     from pipeline.run import run as run_pipeline
 
+    overrides = [
+        *(set_ or []),
+        *(["train.debug.fast_dev_run=true"] if fast_dev_run else []),
+        *([f"train.debug.overfit_batches={overfit_batches}"] if overfit_batches else []),
+        *(["train.debug.eager=true"] if eager else []),
+    ]
     try:
-        code = run_pipeline(config, set_ or [], not no_cache, as_json)
+        code = run_pipeline(config, overrides, not no_cache, as_json)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         code = 130

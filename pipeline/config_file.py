@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import types
 import typing
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from pipeline.config import RunConfig
+from trainer_module.config.yaml_text import Dumper, parse_yaml
 
 
 @dataclass(frozen=True)
@@ -89,46 +89,7 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
 
 def dump_config(config: RunConfig) -> str:
     """Returns the resolved configuration as YAML that `load_config` takes."""
-    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader with the numbers of YAML 1.2, where 1e-3 is one, and without dates."""
-
-    yaml_implicit_resolvers = {
-        first: [entry for entry in entries if not entry[0].endswith((":timestamp", ":float"))]
-        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuses a key given twice, where YAML's loaders let the last one win."""
-        keys = [key.value for key, _ in node.value]
-        for index, (key, _) in enumerate(node.value):
-            if key.value in keys[:index]:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key.value!r} twice", problem_mark=key.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|nan)$"),
-    list("-+.0123456789"),
-)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes the texts that the loader would take for something else."""
-
-    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
-
-
-def _parse_yaml(text: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506  a subclass of SafeLoader
-    except (ValueError, RecursionError) as error:
-        raise yaml.YAMLError(str(error)) from error
+    return yaml.dump(config.model_dump(mode="json"), Dumper=Dumper, sort_keys=False)
 
 
 def _read_yaml(path: str) -> dict[str, Any]:
@@ -142,7 +103,7 @@ def _read_yaml(path: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(Problem(path, "(file)", str(error), "a YAML file in UTF-8")) from error
     try:
-        values = _parse_yaml(text)
+        values = parse_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "(file)"
@@ -161,7 +122,7 @@ def _parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     if not equals or not all(keys):
         raise ConfigError(Problem("--set", override, "no key=value", "for example train.epochs=5"))
     try:
-        return keys, _parse_yaml(text)
+        return keys, parse_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(Problem("--set", key, text, "a value in YAML")) from error
 

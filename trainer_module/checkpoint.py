@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ _HOST = "host.json"
 
 Host = dict[str, Any]
 
+# An IndexError is what TensorFlow's reader makes of a file that ends too soon.
+_UNREADABLE = (OSError, ValueError, IndexError, AssertionError, tf.errors.OpError)
+
 
 class Checkpoints:
     """The `latest` and `best` checkpoints in a folder that is the training's own.
@@ -34,8 +38,9 @@ class Checkpoints:
     Args:
         folder: made if it is missing.
         keep: how many of the latest stay.
-        writes: whether this process writes them; every worker has to call the methods, since
-            reading a variable that is averaged over workers takes all of them.
+        writes: whether this process writes them. Every worker has to call the methods that save,
+            since reading a variable that is averaged over workers takes all of them; what the
+            others write goes to a temporary folder.
     """
 
     def __init__(self, folder: str, state: TrainState, keep: int, writes: bool = True) -> None:
@@ -61,11 +66,8 @@ class Checkpoints:
                     shutil.rmtree(abandoned)
         for folder in reversed(_folders(self._latest)):
             try:
-                host = json.loads((folder / _HOST).read_text(encoding="utf-8"))
-                status = self._whole.read(str(folder / _FILES))
-                status.assert_existing_objects_matched()
-                return host
-            except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
+                return self._read(folder)
+            except _UNREADABLE as error:
                 reason = str(error).strip().splitlines()[0][:200]
                 emit("warning", text=f"checkpoint {folder} cannot be read ({reason}): passed over")
         if _folders(self._latest):
@@ -73,6 +75,20 @@ class Checkpoints:
                 f"no checkpoint in {self._latest} can be read; remove the folder to begin again"
             )
         return None
+
+    def restore(self, step: int) -> Host:
+        """Restores the checkpoint of a step, which another process found to be whole.
+
+        Raises:
+            OSError, ValueError, IndexError, AssertionError, tf.errors.OpError: if this process
+                cannot read it.
+        """
+        return self._read(self._latest / _name(step))
+
+    def _read(self, folder: Path) -> Host:
+        host = json.loads((folder / _HOST).read_text(encoding="utf-8"))
+        self._whole.read(str(folder / _FILES)).assert_existing_objects_matched()
+        return host
 
     def save_latest(self, host: Mapping[str, Any]) -> None:
         self._save(self._whole, self._latest, host, self._keep)
@@ -94,16 +110,17 @@ class Checkpoints:
     def _save(
         self, checkpoint: tf.train.Checkpoint, root: Path, host: Mapping[str, Any], keep: int
     ) -> None:
+        if not self._writes:
+            with tempfile.TemporaryDirectory(prefix="checkpoint-") as elsewhere:
+                checkpoint.write(os.path.join(elsewhere, _FILES))
+            return
         step = int(self._state.step.numpy())
         root.mkdir(parents=True, exist_ok=True)
         partial = root / f".partial-{os.uname().nodename}-{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
         checkpoint.write(str(partial / _FILES))
-        if not self._writes:
-            shutil.rmtree(partial)
-            return
         (partial / _HOST).write_text(json.dumps(host), encoding="utf-8")
-        final = root / f"step-{step:010d}"
+        final = root / _name(step)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         for old in _folders(root)[:-keep]:
@@ -116,6 +133,10 @@ def load_best(folder: str, model: keras.Model) -> int:
     path = _folders(Path(folder) / "best")[-1] / _FILES
     tf.train.Checkpoint(model=model, step=step).read(str(path)).assert_existing_objects_matched()
     return int(step.numpy())
+
+
+def _name(step: int) -> str:
+    return f"step-{step:010d}"
 
 
 def _folders(root: Path) -> list[Path]:

@@ -47,17 +47,20 @@ def limit(
     return config, train_split, eval_split
 
 
-def folder_of(config: TrainConfig, folder: str, is_chief: bool = True) -> str:
-    """Returns the folder of a training: under `fast_dev_run` one of its own, emptied each time.
+def folder_of(config: TrainConfig, folder: str) -> str:
+    """Returns the folder of a training: under `fast_dev_run` one of its own."""
+    return os.path.join(folder, "fast-dev-run") if config.debug.fast_dev_run else folder
+
+
+def prepare_folder(config: TrainConfig, folder: str, is_chief: bool = True) -> str:
+    """Makes the folder of a training and returns it; that of a `fast_dev_run` is emptied.
 
     It is to show that everything works, from the first step to the last: no checkpoint is gone on
     from, and none is left to the training itself. Comes before `train`, whose workers wait for
     the chief.
     """
-    if not config.debug.fast_dev_run:
-        return folder
-    own = os.path.join(folder, "fast-dev-run")
-    if is_chief:
+    own = folder_of(config, folder)
+    if config.debug.fast_dev_run and is_chief:
         shutil.rmtree(own, ignore_errors=True)
     os.makedirs(own, exist_ok=True)
     return own

@@ -14,6 +14,7 @@ from trainer_module.data import Augment, Split
 from trainer_module.data.arrays import Arrays
 from trainer_module.gradients import load_transforms
 from trainer_module.objective import Objective
+from trainer_module.parameter_server import CoordinatorRunner
 from trainer_module.runner import Runner, SynchronousRunner
 from trainer_module.schedules import make_schedule
 from trainer_module.state import TrainState, build_state, seed_keras
@@ -66,9 +67,23 @@ def build_engine(
             make_schedule(config.schedule, steps_per_epoch, total_steps),
             strategy,
         )
-    runner = SynchronousRunner(
-        functions, strategy, place, config, train_split, eval_split, total_steps, augment
-    )
+    runner: Runner
+    if config.strategy == "parameter_server":
+        runner = CoordinatorRunner(
+            functions,
+            state,
+            strategy,
+            place.workers,
+            config,
+            train_split,
+            eval_split,
+            total_steps,
+            augment,
+        )
+    else:
+        runner = SynchronousRunner(
+            functions, strategy, place, config, train_split, eval_split, total_steps, augment
+        )
     return Engine(state, functions, runner)
 
 

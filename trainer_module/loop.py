@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module import debug, numerics, stopping
+from trainer_module import debug, numerics, stopping, watchdog
 from trainer_module.callbacks import Callback, Training
-from trainer_module.checkpoint import Checkpoints
+from trainer_module.checkpoint import Checkpoints, Host
 from trainer_module.config import TrainConfig
 from trainer_module.data import Augment, Split
 from trainer_module.engine import Engine, build_engine
@@ -21,6 +21,9 @@ from trainer_module.runner import CallSizer, timed
 from trainer_module.strategy import make_strategy, read_place
 from trainer_module.tasks.base import Task
 from trainer_module.warm_start import Weights
+
+_NONE = -1.0
+"""Step of a checkpoint that does not exist, among the numbers that workers agree on."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,10 @@ def train(
     loop = _Loop(training, engine, watching)
     with debug.eagerly(config.debug.eager), strategy.scope():
         last_step = loop.run()
+        # The chief has written by then what the others are about to read.
+        engine.runner.wait_for_all()
         best_step = loop.checkpoints.restore_best()
+        engine.runner.wait_for_all()
     return TrainResult(
         model=engine.state.model,
         best_step=best_step,
@@ -160,9 +166,10 @@ class _Loop:
         return min(wanted, self._training.steps_per_epoch)
 
     def _restore(self) -> None:
-        host = self.checkpoints.restore_latest()
+        host = self._restore_together()
         self._done = self._saved = int(self._engine.state.step.numpy())
         self._training.resumed_from = self._done
+        watchdog.saved(self._done)
         if host is None:
             # What a search for the first bad step goes back to.
             self.checkpoints.save_latest(self._host())
@@ -172,6 +179,20 @@ class _Loop:
         for name, callback in _named(self._callbacks).items():
             if name in host["callbacks"]:
                 callback.restore(host["callbacks"][name])
+
+    def _restore_together(self) -> Host | None:
+        """Restores the checkpoint that the chief can read, in every worker.
+
+        Left to themselves two workers could see another newest one: the chief goes on to write.
+        """
+        chief = self._training.is_chief
+        host = self.checkpoints.restore_latest() if chief else None
+        found = float(self._engine.state.step.numpy()) if host is not None else _NONE
+        (found,) = self._engine.runner.agree(found if chief else 0.0)
+        if not chief and found != _NONE:
+            host = self.checkpoints.restore(int(found))
+        self._engine.runner.wait_for_all()
+        return host
 
     def _host(self) -> dict[str, Any]:
         """Returns what a checkpoint remembers besides tensors."""
@@ -210,9 +231,11 @@ class _Loop:
         if ends_epoch or training.stopped or leave or (every and self._done - self._saved >= every):
             self.checkpoints.save_latest(self._host())
             self._saved = self._done
+            watchdog.saved(self._saved)
         if leave and self._done < training.total_steps and not training.stopped:
             raise stopping.Interrupted(self._done)
-        if self._sizer and self._sizer.measured(n, seconds):
+        resized = self._sizer is not None and self._sizer.measured(n, seconds)
+        if resized and self._done < training.total_steps:
             self._engine.runner.begin(self._done, self._call_size)
 
     def _check_step(self) -> None:

@@ -145,6 +145,11 @@ class Objective:
         losses = dict(forward.losses)
         if forward.outputs is not None:
             losses |= self._losses_of(forward.outputs, features)
+        missing = sorted(set(phase.losses) - set(losses))
+        if missing:
+            raise ValueError(
+                f"phase {phase.name!r}: found losses {sorted(losses)}; {missing} missing"
+            )
         columns = {name: _column(losses[name], name) for name in phase.losses}
         ones = tf.ones_like(next(iter(columns.values())))
         rows = self._example_weights(features, ones)

@@ -14,18 +14,16 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.utils import io_utils
 
 from trainer_module import reference
-from trainer_module.callbacks import History, Progress, TensorBoard
-from trainer_module.checkpoint import load_best
 from trainer_module.config import TrainerSettings
-from trainer_module.data import Split, make_augment, open_split
+from trainer_module.config.job import DataConfig, Job
+from trainer_module.data.records import match_files
+from trainer_module.data.survey import survey
+from trainer_module.debug import folder_of
 from trainer_module.export import ServingModel
-from trainer_module.loop import train
+from trainer_module.job import best_model, feature_spec, run
 from trainer_module.progress import emit
-from trainer_module.state import build_model, seed_keras
-from trainer_module.strategy import configure_devices
 from trainer_module.tasks import make_task
 from trainer_module.tasks.base import SAMPLES
-from trainer_module.warm_start import read_weights
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -45,32 +43,22 @@ def run_fn(fn_args: FnArgs) -> None:
     """
     raw_examples = fn_args.custom_config.pop(RAW_EXAMPLES)
     settings = TrainerSettings.model_validate(fn_args.custom_config)
-    configure_devices(settings.train)
-    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    feature_spec = transform.transformed_feature_spec()
-    section, cache = settings.train.input, os.path.join(settings.checkpoint_root, "input")
-    train_split = open_split(fn_args.train_files, feature_spec, section, cache)
-    eval_split = open_split(fn_args.eval_files, feature_spec, section, cache)
-
-    base = fn_args.base_model if settings.train.warm_start else None
-    folder = os.path.join(settings.checkpoint_root, _key(settings, base, train_split, eval_split))
-    tensorboard = os.path.join(folder, "tensorboard")
-    history = History(os.path.join(folder, "history.jsonl"))
-    os.makedirs(folder, exist_ok=True)
-    emit("train_data", train=train_split.rows, eval=eval_split.rows)
-
-    task = make_task(settings.task)
-    result = train(
-        task,
-        feature_spec,
-        train_split,
-        eval_split,
-        settings.train,
-        folder,
-        [Progress(), TensorBoard(tensorboard), history],
-        augment=make_augment(section.augment, feature_spec),
-        initial=read_weights(base) if base else None,
+    data = DataConfig(
+        train=fn_args.train_files,
+        eval=fn_args.eval_files,
+        transform=fn_args.transform_graph_path,
     )
+    base = fn_args.base_model if settings.train.warm_start else None
+    job = Job(
+        task=settings.task,
+        train=settings.train,
+        data=data,
+        folder=os.path.join(settings.checkpoint_root, _key(settings, data, base)),
+        base_model=base,
+        label=settings.label,
+    )
+    result = run(job)
+    assert result is not None, "this process is the chief, or has started the cluster"
     emit(
         "trained",
         epochs=-(-result.last_step // result.steps_per_epoch),
@@ -80,36 +68,45 @@ def run_fn(fn_args: FnArgs) -> None:
         stopped=result.stopped,
     )
 
-    # Built anew: what is exported knows nothing of the strategy or the precision it learned in.
-    seed_keras(settings.train.seed)
-    model = build_model(task, feature_spec, "float32")
-    load_best(folder, model)
-
+    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+    task = make_task(settings.task)
+    spec = transform.transformed_feature_spec()
+    model = best_model(task, spec, settings.train, job.folder)
     raw_spec = _raw_feature_spec(fn_args.schema_path)
     serving = ServingModel(task, model, transform, raw_spec, settings.label)
     serving.save(fn_args.serving_model_dir)
-    os.makedirs(fn_args.model_run_dir, exist_ok=True)
     reference.write_reference_answers(
         serving,
         reference.read_serialized(raw_examples, _REFERENCE_ROWS),
         os.path.join(fn_args.model_run_dir, reference.FILE_NAME),
     )
-    for name in ("tensorboard", SAMPLES):
-        if os.path.isdir(os.path.join(folder, name)):
-            shutil.copytree(os.path.join(folder, name), os.path.join(fn_args.model_run_dir, name))
-    shutil.copy(os.path.join(folder, "history.jsonl"), fn_args.model_run_dir)
+    _keep_logs(folder_of(settings.train, job.folder), fn_args.model_run_dir)
 
 
-def _key(settings: TrainerSettings, base_model: str | None, *splits: Split) -> str:
+def _keep_logs(folder: str, model_run: str) -> None:
+    """Copies what the callbacks wrote into the artifact that TFX keeps of the training."""
+    os.makedirs(model_run, exist_ok=True)
+    for path in Path(folder).iterdir():
+        if path.is_dir() and path.name in ("tensorboard", SAMPLES):
+            shutil.copytree(path, Path(model_run, path.name))
+        elif path.suffix in (".jsonl", ".csv"):
+            shutil.copy(path, model_run)
+
+
+def _key(settings: TrainerSettings, data: DataConfig, base_model: str | None) -> str:
     """Returns the name of the checkpoint folder, readable at its start and unique at its end."""
-    content = settings.model_dump_json(exclude={"checkpoint_root"})
-    content += "".join(split.fingerprint() for split in splits)
+    digest = hashlib.sha256(settings.model_dump_json(exclude={"checkpoint_root"}).encode())
+    cache = os.path.join(settings.checkpoint_root, "input")
+    for patterns in (data.train, data.eval):
+        # What the rows are, rather than the files, which Transform may write in another order.
+        _, fingerprint = survey(match_files(patterns), feature_spec(data), cache)
+        digest.update(fingerprint.encode())
     if base_model:
-        index = os.path.join(base_model, "variables", "variables.index")
         # The index of a checkpoint holds a checksum of each tensor.
-        content += hashlib.sha256(Path(index).read_bytes()).hexdigest()
+        index = Path(base_model, "variables", "variables.index")
+        digest.update(index.read_bytes())
     name = settings.task.name.rpartition(".")[2]
-    return f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    return f"{name}-{digest.hexdigest()[:16]}"
 
 
 def _raw_feature_spec(schema_path: str) -> dict[str, tf.io.FixedLenFeature]:

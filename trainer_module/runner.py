@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import abc
+import gc
 import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from trainer_module import watchdog
 from trainer_module.config import TrainConfig
 from trainer_module.data import Augment, Share, Split, plan_calls
 from trainer_module.step import StepFunctions
@@ -40,6 +42,10 @@ class Runner(abc.ABC):
     def agree(self, *numbers: float) -> tuple[float, ...]:
         """Returns the sum of each number over the workers: what they decide by is the same."""
         return numbers
+
+    def wait_for_all(self) -> None:
+        """Returns once every worker has come here."""
+        self.agree(0.0)
 
 
 class SynchronousRunner(Runner):
@@ -100,9 +106,10 @@ class SynchronousRunner(Runner):
     def train(self, steps: int) -> np.ndarray:
         if self._step == self._planned:
             self.begin(self._step, self._steps_per_call)
-        vector = self._train(self._iterator, tf.constant(steps))
+        vector = self._train(self._iterator, tf.constant(steps)).numpy()
+        watchdog.beat()
         self._step += steps
-        return vector.numpy().astype(np.float64)
+        return vector.astype(np.float64)
 
     def evaluate(self) -> np.ndarray:
         iterator = iter(self._evaluation)
@@ -113,12 +120,27 @@ class SynchronousRunner(Runner):
             n = min(_EVALUATION_CALL, self._eval_batches - done)
             total = total + self._evaluate(iterator, tf.constant(n)).numpy().astype(np.float64)
             done += n
+            watchdog.beat()
+        if self._place.workers > 1:
+            self._collect_garbage()
         return np.asarray(total)
 
     def agree(self, *numbers: float) -> tuple[float, ...]:
         if self._place.workers == 1:
             return numbers
         return tuple(self._sum_over_workers(tf.constant(numbers, tf.float64)).numpy().tolist())
+
+    def _collect_garbage(self) -> None:
+        """Collects garbage here alone, where all workers are between two calls.
+
+        What a collection destroys may wait for the other workers, half a minute has been seen; and
+        these wait for this one if it comes in the middle of a call.
+        """
+        gc.collect()
+        if gc.isenabled():
+            gc.disable()
+            # What lives now lives to the end: the next collections need not look at it.
+            gc.freeze()
 
     @tf.function
     def _sum_over_workers(self, numbers: tf.Tensor) -> tf.Tensor:

@@ -34,11 +34,16 @@ class StepFunctions:
         train: (iterator, n) -> the sum of n steps' vectors. n is an int32 scalar tensor of at most
             the batches that an element holds: one trace serves every n.
         evaluate: (iterator, n) -> the sum of the vectors of n batches.
+        take_steps: (iterator, first, n) -> as `train` from step `first` on, without the counter;
+            to be called in a tf.function.
+        evaluate_batch: (features of a batch) -> its vector; to be called in a tf.function.
         train_layout, evaluation_layout: of the vectors.
     """
 
     train: Callable[[Iterator, tf.Tensor], tf.Tensor]
     evaluate: Callable[[Iterator, tf.Tensor], tf.Tensor]
+    take_steps: Callable[[Iterator, tf.Tensor, tf.Tensor], tf.Tensor]
+    evaluate_batch: Callable[[Tensors], tf.Tensor]
     train_layout: Layout
     evaluation_layout: Layout
 
@@ -111,10 +116,15 @@ class ReplicaStep:
             count = len(player.phase.losses)
             loss += vector[0]
             sums.append(vector[1 : 1 + count])
-            if player is self._state.players[0]:
+            if measured.shape[0] == 0:
                 measured = vector[1 + count :]
             extras += [norm, rate]
             report += norms
+        if measured.shape[0] == 0 and self._objective.measured:
+            raise ValueError(
+                f"metrics {', '.join(self._objective.measured)}: found no phase that returns the "
+                "model's outputs; allowed: one that does, or heads without metrics"
+            )
         if self._state.average is not None:
             self._state.average.update(step)
         if self._state.scale is not None:
@@ -228,6 +238,8 @@ def build_step_functions(
 ) -> StepFunctions:
     """Builds the functions of a state whose variables live under `strategy`."""
     layout, evaluation_layout = step.layout(), objective.evaluation_layout()
+    # Replicas that run ahead of each other would meet in the reductions of different steps.
+    in_flight = 1 if strategy.num_replicas_in_sync > 1 else 10
 
     # AutoGraph would convert Keras itself on the first trace, which takes 20 times as long.
     @tf.autograph.experimental.do_not_convert
@@ -243,16 +255,20 @@ def build_step_functions(
         rest = {name: value for name, value in features.items() if name != WEIGHT}
         return objective.evaluate(float32(state.model(rest, training=False)), rest, weight)
 
-    @tf.function
-    def train(iterator: Iterator, n: tf.Tensor) -> tf.Tensor:
+    def take_steps(iterator: Iterator, first: tf.Tensor, n: tf.Tensor) -> tf.Tensor:
         batches = next(iterator)
-        first = state.step.read_value()
         # The factors of a call are computed together, once, rather than one in each step.
         factors = schedule(first + tf.range(tf.cast(n, tf.int64))) * state.plateau.read_value()
         total = tf.zeros([layout.size])
         for index in tf.range(n):
+            tf.autograph.experimental.set_loop_options(parallel_iterations=in_flight)
             vectors = strategy.run(one_step, args=(batches, index, factors, first))
             total += strategy.experimental_local_results(vectors)[0]
+        return total
+
+    @tf.function
+    def train(iterator: Iterator, n: tf.Tensor) -> tf.Tensor:
+        total = take_steps(iterator, state.step.read_value(), n)
         state.step.assign_add(tf.cast(n, tf.int64))
         return total
 
@@ -260,11 +276,12 @@ def build_step_functions(
     def evaluate(iterator: Iterator, n: tf.Tensor) -> tf.Tensor:
         total = tf.zeros([evaluation_layout.size])
         for _ in tf.range(n):
+            tf.autograph.experimental.set_loop_options(parallel_iterations=in_flight)
             vectors = strategy.run(one_evaluation, args=(next(iterator),))
             total += strategy.reduce(tf.distribute.ReduceOp.SUM, vectors, axis=None)
         return total
 
-    return StepFunctions(train, evaluate, layout, evaluation_layout)
+    return StepFunctions(train, evaluate, take_steps, one_evaluation, layout, evaluation_layout)
 
 
 def _accumulate(

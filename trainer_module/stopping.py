@@ -29,6 +29,16 @@ def stop_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, _on_sigterm)
 
 
+def listen_again() -> None:
+    """Takes SIGTERM back from TensorFlow, which a multi-worker strategy's service hands it to.
+
+    Its handler only notes the signal, for a checkpoint manager that is not used here.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
 def request_stop() -> None:
     """Asks the training to save and leave."""
     _requested.set()

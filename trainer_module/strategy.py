@@ -109,6 +109,10 @@ def make_strategy(config: TrainConfig) -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     if config.strategy == "multi_worker":
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    elif config.strategy == "parameter_server":
+        strategy = tf.distribute.ParameterServerStrategy(
+            tf.distribute.cluster_resolver.TFConfigClusterResolver(rpc_layer="grpc")
+        )
     elif config.strategy == "tpu":
         strategy = _tpu_strategy()
     else:

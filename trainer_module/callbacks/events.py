@@ -18,8 +18,8 @@ from tensorboard.util.tensor_util import make_tensor_proto
 class EventWriter:
     """Writes one event file of a run's folder.
 
-    `tf.summary` takes an operation a value, about 100 microseconds each; a message that holds all
-    values of a step takes a tenth of that together.
+    `tf.summary` takes an operation a value, half a millisecond each where that was measured; one
+    message with all values of a step takes 30 microseconds.
 
     Args:
         folder: of the run; made if it is missing.

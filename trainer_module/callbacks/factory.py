@@ -15,7 +15,7 @@ from trainer_module.callbacks.progress import Progress
 from trainer_module.callbacks.tensorboard import TensorBoard
 from trainer_module.callbacks.time_budget import TimeBudget
 from trainer_module.config import NamedConfig, TrainConfig
-from trainer_module.objective import load_object
+from trainer_module.dotted_path import load_object
 
 
 def make_callbacks(config: TrainConfig, folder: str) -> list[Callback]:

@@ -76,6 +76,15 @@ class TrainConfig(Section):
         description="multi_worker and parameter_server: processes to start on this machine; "
         "null: this process is one of a cluster that TF_CONFIG describes",
     )
+    parameter_servers: int = Field(
+        1, gt=0, description="parameter_server with local_workers: processes that hold variables"
+    )
+    stall_seconds: float = Field(
+        300.0,
+        gt=0,
+        description="multi_worker and parameter_server: a process none of whose calls ends for so "
+        "long ends itself; three times that before the first call, which traces and connects",
+    )
     devices: DevicesConfig = DevicesConfig()
     steps_per_call: Any = Field(
         10, description="steps inside one tf.function call; auto: chosen by measuring"
@@ -162,6 +171,13 @@ class TrainConfig(Section):
                 f"found {self.local_workers} with strategy {self.strategy!r}; "
                 "allowed: null, or strategy 'multi_worker' or 'parameter_server'",
             ),
+            (
+                "parameter_servers",
+                self.parameter_servers != 1
+                and not (self.strategy == "parameter_server" and self.local_workers),
+                f"found {self.parameter_servers} with strategy {self.strategy!r}; "
+                "allowed: 1, or strategy 'parameter_server' with local_workers",
+            ),
         ]
 
     def _beyond_the_strategy(self) -> list[tuple[str, bool, str]]:
@@ -198,6 +214,18 @@ class TrainConfig(Section):
                 ps and self.debug.layer_report,
                 "found true with strategy 'parameter_server'; allowed: false, since a worker's "
                 "updates mix with the others'",
+            ),
+            (
+                "callbacks.tensorboard.histograms",
+                ps and self.callbacks.tensorboard.histograms,
+                "found true with strategy 'parameter_server'; allowed: false, since there is no "
+                "last gradient where several workers take steps at once",
+            ),
+            (
+                "debug.deterministic",
+                ps and self.debug.deterministic,
+                "found true with strategy 'parameter_server'; allowed: false, since the order in "
+                "which workers update the variables is not determined",
             ),
             (
                 "steps_per_call",

@@ -30,7 +30,7 @@ def augment_steps(
 
     def draw(step: tf.Tensor) -> tf.Tensor:
         uniforms = tf.random.stateless_uniform(
-            [batch_size, augment.draws], seed=tf.stack([tf.constant(seed, tf.int64), step])
+            [batch_size, augment.draws], seed=tf.stack([tf.cast(seed, tf.int64), step])
         )
         first = tf.cast(replica, tf.int32) * part
         return tf.ensure_shape(uniforms[first : first + part], [part, augment.draws])

@@ -52,7 +52,7 @@ class MemorySplit(Split):
             position = first[:, tf.newaxis] + tf.range(part, dtype=tf.int64)
             chosen = tf.random.experimental.index_shuffle(
                 tf.reshape(position, [-1]),
-                seed=tf.stack([tf.constant(seed, tf.int64), epoch]),
+                seed=tf.stack([tf.cast(seed, tf.int64), epoch]),
                 max_index=tf.constant(self.rows - 1, tf.int64),
             )
             rows = self._gather(chosen)

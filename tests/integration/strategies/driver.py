@@ -9,24 +9,26 @@ file, feature by feature: {name: {losses, evaluations, files}} or {name: {error}
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
-import features  # the modules beside this one
+from tests.integration.strategies import features  # isort: skip
+from tests.integration.strategies import task as tasks  # isort: skip
 
-import task as tasks  # isort: skip
-
+from trainer_module import parameter_server  # isort: skip
 from trainer_module.callbacks import Callback  # isort: skip
 from trainer_module.callbacks.factory import make_callbacks  # isort: skip
 from trainer_module.config import TrainConfig  # isort: skip
 from trainer_module.data import MemorySplit  # isort: skip
 from trainer_module.loop import train  # isort: skip
-from trainer_module.strategy import configure_devices, make_strategy  # isort: skip
+from trainer_module.strategy import configure_devices, make_strategy, read_place  # isort: skip
+from trainer_module.watchdog import Watchdog, leave  # isort: skip
 
 BASE = {"epochs": 2, "batch_size": 32, "eval_batch_size": 64, "steps_per_call": 5}
 
@@ -89,6 +91,10 @@ def main() -> None:
     parser.add_argument("--only", help="name of one feature")
     args = parser.parse_args()
     plain = config_of(features.FEATURES[0], args.strategy)
+    place = read_place(plain)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    if args.strategy == "parameter_server" and not place.is_chief:
+        leave(parameter_server.serve(place, plain, str(args.folder)), "the coordinator is gone")
     configure_devices(plain)
     shared = make_strategy(plain)
     said: dict[str, Any] = {}
@@ -100,8 +106,14 @@ def main() -> None:
         except Exception as error:
             traceback.print_exc()
             said[feature.name] = {"error": f"{type(error).__name__}: {error}"}
-    args.output.write_text(json.dumps(said))
+        # Together: what a collection destroys of one training may wait for a peer.
+        gc.collect()
+    if place.is_chief:
+        args.output.write_text(json.dumps(said))
+        parameter_server.say_finished(str(args.folder))
 
 
 if __name__ == "__main__":
-    main()
+    with Watchdog(120.0):
+        main()
+    leave(0, "done")

@@ -21,7 +21,9 @@ class Feature:
             the loss means nothing under that feature.
         refused: by strategy, the key at fault.
         task: class in `task.py`, and its options.
-        steps: that the training takes; fewer if the feature ends it.
+        changes_numbers: whether it makes other losses, or evaluations, than without it.
+        leaves: files that it writes, parts of their paths.
+        ends: what `stopped` says, if the feature ends the training.
     """
 
     name: str
@@ -29,6 +31,9 @@ class Feature:
     tolerance: float | None = 1e-5
     refused: Mapping[str, str] = field(default_factory=dict)
     task: tuple[str, Mapping[str, Any]] = ("TwoHeads", {})
+    changes_numbers: bool = True
+    leaves: tuple[str, ...] = ()
+    ends: str | None = None
 
 
 def _transform(name: str, **options: float) -> dict[str, Any]:
@@ -36,12 +41,15 @@ def _transform(name: str, **options: float) -> dict[str, Any]:
 
 
 FEATURES = (
-    Feature("float32, several steps a call"),
-    Feature("one step a call", {"steps_per_call": 1}),
+    Feature("float32, several steps a call", changes_numbers=False),
+    Feature("one step a call", {"steps_per_call": 1}, changes_numbers=False),
     Feature(
-        "steps per call by measuring", {"steps_per_call": "auto"}, refused={_PS: "steps_per_call"}
+        "steps per call by measuring",
+        {"steps_per_call": "auto"},
+        refused={_PS: "steps_per_call"},
+        changes_numbers=False,
     ),
-    Feature("accumulation", {"accumulate": 4}),
+    Feature("accumulation", {"accumulate": 4}, changes_numbers=False),
     Feature("clipping by value", {"clip": {"by": "value", "at": 0.01}}),
     Feature("clipping by norm", {"clip": {"by": "norm", "at": 0.05}}),
     Feature("clipping by global norm", {"clip": {"by": "global_norm", "at": 0.05}}),
@@ -49,7 +57,7 @@ FEATURES = (
         "mixed_float16", {"precision": "mixed_float16"}, 1e-2, {_PS: "precision", _TPU: "precision"}
     ),
     Feature("mixed_bfloat16", {"precision": "mixed_bfloat16"}, 1e-2),
-    Feature("XLA", {"xla": True}, 1e-4, {_PS: "xla"}),
+    Feature("XLA", {"xla": True}, 1e-4, {_PS: "xla"}, changes_numbers=False),
     Feature("moving average of the weights", {"ema": {"momentum": 0.9}}),
     Feature(
         "gradient transforms",
@@ -77,6 +85,7 @@ FEATURES = (
                 "bright": ["accuracy", "auc", "precision", "recall", "f1"],
             }
         },
+        changes_numbers=True,
     ),
     Feature("SGD", {"optimizer": {"name": "sgd", "learning_rate": 0.05, "nesterov": True}}),
     Feature("Adam", {"optimizer": {"name": "adam"}}),
@@ -99,21 +108,46 @@ FEATURES = (
     ),
     Feature("exponential rate", {"schedule": {"kind": "exponential", "decay_rate": 0.5}}),
     Feature("cosine rate after warmup", {"schedule": {"kind": "cosine", "warmup_epochs": 0.5}}),
-    Feature("reduce on plateau", {"plateau": {"patience": 1, "min_delta": 9.0}}),
-    Feature("early stopping", {"callbacks": {"early_stop": {"patience": 1, "min_delta": 9.0}}}),
-    Feature("stop on explosion", {"callbacks": {"stop_on_explosion": {"above": 1e9}}}),
-    Feature("time budget", {"callbacks": {"time_budget_minutes": 10.0}}),
-    Feature("CSV", {"callbacks": {"csv": True}}),
+    Feature(
+        "reduce on plateau", {"plateau": {"patience": 1, "min_delta": 9.0}}, changes_numbers=False
+    ),
+    Feature(
+        "early stopping",
+        {"callbacks": {"early_stop": {"patience": 1, "min_delta": 9.0}}},
+        changes_numbers=False,
+        ends="early",
+    ),
+    Feature(
+        "stop on explosion",
+        {"callbacks": {"stop_on_explosion": {"above": 1e9}}},
+        changes_numbers=False,
+    ),
+    Feature("time budget", {"callbacks": {"time_budget_minutes": 10.0}}, changes_numbers=False),
+    Feature("CSV", {"callbacks": {"csv": True}}, changes_numbers=False, leaves=("history.csv",)),
     Feature(
         "TensorBoard",
         {"callbacks": {"tensorboard": {"histograms": True, "graph": True, "images": 0}}},
+        changes_numbers=False,
+        leaves=("tensorboard/train/events", "tensorboard/graph/"),
     ),
-    Feature("layer report", {"debug": {"layer_report": True}}, refused={_PS: "debug.layer_report"}),
-    Feature("checkpoints in mid-epoch", {"checkpoint": {"every_steps": 5, "keep": 3}}),
+    Feature(
+        "layer report",
+        {"debug": {"layer_report": True}},
+        refused={_PS: "debug.layer_report"},
+        changes_numbers=False,
+        leaves=("layers.csv",),
+    ),
+    Feature(
+        "checkpoints in mid-epoch",
+        {"checkpoint": {"every_steps": 5, "keep": 3}},
+        changes_numbers=False,
+        leaves=("latest/step-0000000015", "best/step-"),
+    ),
     Feature("two optimizers by turns", task=("Duel", {}), tolerance=1e-4),
     Feature(
         "eager",
         {"debug": {"eager": True}},
         refused={"multi_worker": "debug.eager", _PS: "debug.eager", _TPU: "debug.eager"},
+        changes_numbers=False,
     ),
 )

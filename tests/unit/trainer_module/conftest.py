@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +21,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils  # i
 
 from trainer_module.callbacks import Callback, Values  # isort: skip
 from trainer_module.config import TrainConfig  # isort: skip
-from trainer_module.data import MemorySplit  # isort: skip
+from trainer_module.data import MemorySplit, Share, plan_calls  # isort: skip
 from trainer_module.engine import Engine, build_engine  # isort: skip
 from trainer_module.loop import TrainResult, train  # isort: skip
 from trainer_module.strategy import Place  # isort: skip
@@ -33,35 +30,10 @@ from trainer_module.tasks.digits import Digits, features  # isort: skip
 
 Rows = dict[str, np.ndarray]
 
-DRIVER = Path(__file__).with_name("train_driver.py")
-
 RAW_SPEC = {
     "image": tf.io.FixedLenFeature([64], tf.float32),
     "digit": tf.io.FixedLenFeature([1], tf.int64),
 }
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a driver process left behind."""
-
-    returncode: int
-    stderr: str
-    folder: Path
-    output: Path
-
-    def weights(self) -> list[np.ndarray]:
-        with np.load(self.output / "weights.npz") as data:
-            return [data[name] for name in data]
-
-    def result(self) -> dict[str, Any]:
-        return json.loads((self.output / "result.json").read_text())
-
-    def calls(self) -> list[tuple[int, dict[str, float]]]:
-        return [(step, values) for step, values in self.result()["calls"]]
-
-    def losses(self) -> list[tuple[int, float]]:
-        return [(step, values["loss"]) for step, values in self.calls()]
 
 
 def _transformed(count: int, first: int) -> Rows:
@@ -87,28 +59,6 @@ def train_rows() -> Rows:
 def eval_rows() -> Rows:
     """150 other digits: 64 does not divide them."""
     return _transformed(150, first=1000)
-
-
-@pytest.fixture(scope="session")
-def drive(
-    tmp_path_factory: pytest.TempPathFactory, train_rows: Rows, eval_rows: Rows
-) -> Callable[..., Finished]:
-    """Runs the driver to its end, or its death, with the given options."""
-    data = tmp_path_factory.mktemp("data") / "digits.npz"
-    arrays = {"train": train_rows, "eval": eval_rows}
-    np.savez(
-        data, **{f"{split}/{name}": arrays[split][name] for split in arrays for name in train_rows}
-    )
-
-    def run(folder: Path, **options: object) -> Finished:
-        output = tmp_path_factory.mktemp("driver") / "output"
-        command = [sys.executable, str(DRIVER), f"--data={data}"]
-        command += [f"--folder={folder}", f"--output={output}"]
-        command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
-        return Finished(process.returncode, process.stderr, folder, output)
-
-    return run
 
 
 @pytest.fixture(scope="session")
@@ -217,17 +167,56 @@ def small_config(**changes: Any) -> TrainConfig:
     return TrainConfig.model_validate(fields | changes)
 
 
+class SmallEngine(Engine):
+    """An engine that a test drives by hand."""
+
+    def take(self, *calls: int, start: int = 0) -> list[dict[str, float]]:
+        """Takes calls of so many steps; returns the values of each."""
+        self.runner.begin(start, max(calls))
+        layout = self.functions.train_layout
+        return [layout.read(self.runner.train(n), n) for n in calls]
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        return self.state.model.get_weights()
+
+
+@pytest.fixture(scope="session")
+def first_batches(train_rows: Rows) -> list[dict[str, tf.Tensor]]:
+    """The first four batches of a small training."""
+    calls = plan_calls(0, 4, 10, 1)
+    dataset = MemorySplit(train_rows).training(calls, 1, 32, Share(), seed=0)
+    return [{name: value[0] for name, value in batch.items()} for batch in dataset]
+
+
+@pytest.fixture(scope="session")
+def gradients_of() -> Callable[..., list[np.ndarray]]:
+    """Returns the gradient of the digits' mean losses, weighted, by Keras' own losses."""
+
+    def compute(model: keras.Model, batch: Mapping[str, tf.Tensor]) -> list[np.ndarray]:
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        squared_error = keras.losses.MeanSquaredError()
+        with tf.GradientTape() as tape:
+            outputs = model(batch["image"])
+            loss = cross_entropy(batch["class"], outputs["class"])
+            loss += 0.5 * squared_error(batch["attribute"], outputs["attribute"])
+        found = tape.gradient(loss, model.trainable_variables)
+        return [tf.convert_to_tensor(gradient).numpy() for gradient in found]
+
+    return compute
+
+
 @pytest.fixture(scope="session")
 def dense_task() -> type[Digits]:
     return Dense
 
 
 @pytest.fixture(scope="session")
-def build_small(train_rows: Rows, eval_rows: Rows) -> Callable[..., Engine]:
+def build_small(train_rows: Rows, eval_rows: Rows) -> Callable[..., SmallEngine]:
     """Builds the engine of the dense task, or another, on one device."""
 
-    def build(task: Task | None = None, rows: Rows = train_rows, **changes: Any) -> Engine:
-        return build_engine(
+    def build(task: Task | None = None, rows: Rows = train_rows, **changes: Any) -> SmallEngine:
+        engine = build_engine(
             task or Dense(),
             {},
             MemorySplit(rows),
@@ -238,6 +227,7 @@ def build_small(train_rows: Rows, eval_rows: Rows) -> Callable[..., Engine]:
             augment=None,
             initial=None,
         )
+        return SmallEngine(engine.state, engine.functions, engine.runner)
 
     return build
 

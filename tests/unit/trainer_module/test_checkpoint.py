@@ -1,8 +1,8 @@
-"""The latest checkpoint to go on from, and the best one to export."""
+"""The latest checkpoints to go on from, and the best one to export."""
 
 from __future__ import annotations
 
-import math
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,180 +13,174 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 import tensorflow as tf  # isort: skip
 import tf_keras as keras  # isort: skip
 
-from trainer_module.checkpoint import Checkpoints  # isort: skip
+from trainer_module.checkpoint import Checkpoints, load_best  # isort: skip
+from trainer_module.config import TrainConfig  # isort: skip
+from trainer_module.progress import LOGGER_NAME  # isort: skip
+from trainer_module.state import build_state, seed_keras  # isort: skip
+from trainer_module.tasks.base import Head, Phase, Task  # isort: skip
+
+
+class Tiny(Task):
+    """A dense layer behind dropout, whose masks come from a generator."""
+
+    heads = (Head("out", "label", lambda label, out: out[:, 0], served="out"),)
+
+    def __init__(self, units: int = 2) -> None:
+        self._units = units
+
+    def build_model(self, feature_spec: object) -> keras.Model:
+        inputs = keras.Input((8,), name="x")
+        dropped = keras.layers.Dropout(0.5)(inputs)
+        return keras.Model(inputs, keras.layers.Dense(self._units, name="dense")(dropped))
+
+    def serving_outputs(self, outputs: dict) -> dict:
+        return outputs
+
+    def phases(self, model: keras.Model) -> list[Phase]:
+        return [Phase("main", model.trainable_variables, {}, lambda features: None)]
 
 
 class Training:
-    """A small model with dropout, its optimizer and step, and their checkpoints."""
+    """A state, updated by hand, and its checkpoints."""
 
-    def __init__(self, folder: Path, mode: str = "min", seed: int = 0) -> None:
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
-        keras.backend.experimental.enable_tf_random_generator()
-        inputs = keras.Input((8,))
-        dropped = keras.layers.Dropout(0.5, name="dropout")(inputs)
-        self.model = keras.Model(inputs, keras.layers.Dense(2)(dropped))
-        self.optimizer = keras.optimizers.AdamW(0.01)
-        self.optimizer.build(self.model.trainable_variables)
-        self.step = tf.Variable(0, dtype=tf.int64)
-        self.checkpoints = Checkpoints(
-            str(folder), self.model, self.optimizer, self.step, mode=mode
-        )
+    def __init__(self, folder: Path, units: int = 2, seed: int = 0, writes: bool = True) -> None:
+        seed_keras(seed)
+        config = TrainConfig(epochs=1, batch_size=8, ema={"momentum": 0.9})
+        self.state = build_state(Tiny(units), {}, config)
+        self.checkpoints = Checkpoints(str(folder), self.state, keep=2, writes=writes)
 
     def update(self) -> None:
+        (player,) = self.state.players
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(self.model(tf.ones([4, 8]), training=True) ** 2)
-        variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        self.step.assign_add(1)
+            loss = tf.reduce_sum(self.state.model(tf.ones([4, 8]), training=True) ** 2)
+        targets = player.optimizer.targets
+        player.optimizer.apply(tape.gradient(loss, targets), tf.constant(0.01))
+        self.state.average.update(self.state.step.read_value())
+        self.state.step.assign_add(1)
+
+    def bits(self) -> list[bytes]:
+        """Returns all that a checkpoint should hold."""
+        (player,) = self.state.players
+        variables = [
+            *self.state.model.variables,
+            *player.optimizer.variables,
+            *self.state.average.variables,
+            self.state.step,
+        ]
+        return [variable.numpy().tobytes() for variable in variables]
 
 
-def _files(folder: Path, kind: str) -> set[str]:
-    return {path.stem for path in (folder / kind).glob("*.index")}
+def _names(folder: Path, kind: str) -> list[str]:
+    return sorted(path.name for path in (folder / kind).iterdir())
 
 
-def _assert_equal(found: list, expected: list) -> None:
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+def _trained(folder: Path, steps: int) -> Training:
+    """Returns a training that saved after each of its steps."""
+    training = Training(folder)
+    for _ in range(steps):
+        training.update()
+        training.checkpoints.save_latest({"best": float(training.state.step.numpy())})
+    return training
 
 
-def test_restore_latest_when_there_is_none_then_starts_at_step_0(tmp_path):
-    assert Training(tmp_path).checkpoints.restore_latest() == 0
+def _cut(folder: Path, step: int, pattern: str) -> None:
+    (path,) = (folder / "latest" / f"step-{step:010d}").glob(pattern)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def test_restore_latest_when_saved_then_brings_back_weights_moments_and_step(tmp_path):
-    saved = Training(tmp_path)
-    for _ in range(3):
-        saved.update()
-    saved.checkpoints.save_latest()
+def test_restore_latest_when_there_is_none_then_returns_none(tmp_path):
+    training = Training(tmp_path)
+    assert training.checkpoints.restore_latest() is None
+    assert int(training.state.step.numpy()) == 0
+
+
+def test_restore_latest_when_saved_then_brings_back_all_and_the_next_masks(tmp_path):
+    saved = _trained(tmp_path, 3)
     restored = Training(tmp_path, seed=7)
-    assert not np.allclose(restored.model.get_weights()[0], saved.model.get_weights()[0])
-    assert restored.checkpoints.restore_latest() == 3
-    _assert_equal(restored.model.get_weights(), saved.model.get_weights())
-    _assert_equal(restored.optimizer.variables, saved.optimizer.variables)
-    moments = [v for v in restored.optimizer.variables if v.shape == (8, 2)]
-    assert len(moments) == 2, "first and second moment of the kernel"
-    assert all(np.any(moment.numpy() != 0) for moment in moments)
-
-
-def test_restore_latest_when_the_model_drops_out_then_the_next_masks_are_those_to_come(tmp_path):
-    saved = Training(tmp_path)
+    assert restored.bits() != saved.bits()
+    assert restored.checkpoints.restore_latest() == {"best": 3.0}
+    assert restored.bits() == saved.bits()
     saved.update()
-    saved.checkpoints.save_latest()
-    saved.update()
-    restored = Training(tmp_path, seed=7)
-    restored.checkpoints.restore_latest()
     restored.update()
-    _assert_equal(restored.model.get_weights(), saved.model.get_weights())
-    _assert_equal(restored.optimizer.variables, saved.optimizer.variables)
+    assert restored.bits() == saved.bits()
+
+
+def test_save_latest_when_called_often_then_keeps_the_newest_two(tmp_path):
+    _trained(tmp_path, 4)
+    assert _names(tmp_path, "latest") == ["step-0000000003", "step-0000000004"]
+
+
+def test_save_latest_when_the_step_is_there_already_then_replaces_it(tmp_path):
+    training = _trained(tmp_path, 1)
+    training.checkpoints.save_latest({"best": 9.0})
+    assert Training(tmp_path).checkpoints.restore_latest() == {"best": 9.0}
+
+
+@pytest.mark.parametrize("pattern", ["checkpoint.data-*", "checkpoint.index", "host.json"])
+def test_restore_latest_when_the_newest_is_cut_short_then_warns_and_takes_the_one_before(
+    tmp_path, caplog, pattern
+):
+    _trained(tmp_path, 3)
+    _cut(tmp_path, 3, pattern)
+    restored = Training(tmp_path, seed=7)
+    with caplog.at_level(logging.INFO, LOGGER_NAME):
+        assert restored.checkpoints.restore_latest() == {"best": 2.0}
+    assert restored.bits() == _trained(tmp_path / "other", 2).bits()
+    (record,) = caplog.records
+    assert record.event["kind"] == "warning"
+    assert "step-0000000003 cannot be read" in record.event["text"]
+
+
+def test_restore_latest_when_all_are_cut_short_then_refuses_to_begin_again_in_silence(tmp_path):
+    _trained(tmp_path, 2)
+    for step in (1, 2):
+        _cut(tmp_path, step, "checkpoint.index")
+    with pytest.raises(OSError, match="remove the folder to begin again"):
+        Training(tmp_path).checkpoints.restore_latest()
 
 
 def test_restore_latest_when_the_model_is_another_then_refuses(tmp_path):
-    saved = Training(tmp_path)
-    saved.checkpoints.save_latest()
-    other = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5), keras.layers.Dense(2)])
-    optimizer = keras.optimizers.AdamW(0.01)
-    optimizer.build(other.trainable_variables)
-    checkpoints = Checkpoints(str(tmp_path), other, optimizer, saved.step, "min")
-    with pytest.raises((AssertionError, ValueError)):
-        checkpoints.restore_latest()
+    _trained(tmp_path, 1)
+    with pytest.raises(OSError, match="no checkpoint in"):
+        Training(tmp_path, units=3).checkpoints.restore_latest()
 
 
-@pytest.mark.parametrize(
-    ("mode", "values", "beats"),
-    [
-        ("min", [3.0, 2.0, 2.0, 2.5, 1.0], [True, True, False, False, True]),
-        ("max", [-3.0, -2.0, -2.0, -2.5, 4.0], [True, True, False, False, True]),
-    ],
-)
-def test_save_if_best_when_a_value_beats_those_before_then_saves_it(tmp_path, mode, values, beats):
-    training = Training(tmp_path, mode)
-    said, best = [], []
-    for value in values:
-        training.update()
-        said.append(training.checkpoints.save_if_best(value))
-        best.append(_files(tmp_path, "best"))
-    assert said == beats
-    assert best == [{"ckpt-1"}, {"ckpt-2"}, {"ckpt-2"}, {"ckpt-2"}, {"ckpt-5"}]
+def test_restore_latest_when_a_save_was_killed_then_removes_what_it_left(tmp_path):
+    _trained(tmp_path, 1)
+    (tmp_path / "latest" / ".partial-host-1").mkdir()
+    (tmp_path / "latest" / ".partial-host-1" / "checkpoint.index").write_bytes(b"half")
+    assert Training(tmp_path).checkpoints.restore_latest() == {"best": 1.0}
+    assert _names(tmp_path, "latest") == ["step-0000000001"]
 
 
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_save_if_best_when_resumed_then_remembers_the_best_value(tmp_path, mode):
-    first = Training(tmp_path, mode)
-    assert first.checkpoints.save_if_best(2.0)
-    first.checkpoints.save_latest()
-    resumed = Training(tmp_path, mode)
-    resumed.checkpoints.restore_latest()
-    worse, better = (2.5, 1.5) if mode == "min" else (1.5, 2.5)
-    assert not resumed.checkpoints.save_if_best(worse)
-    assert resumed.checkpoints.save_if_best(better)
+def test_restore_when_given_a_step_then_takes_that_one_and_not_the_newest(tmp_path):
+    _trained(tmp_path, 3)
+    restored = Training(tmp_path, seed=7, writes=False)
+    assert restored.checkpoints.restore(2) == {"best": 2.0}
+    assert int(restored.state.step.numpy()) == 2
 
 
-@pytest.mark.parametrize("mode", ["min", "max"])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_save_if_best_when_the_value_is_not_finite_then_names_it_and_saves_nothing(
-    tmp_path, mode, value
-):
-    training = Training(tmp_path, mode)
-    training.step.assign(12)
-    with pytest.raises(FloatingPointError, match=f"{value} at step 12"):
-        training.checkpoints.save_if_best(value)
-    assert _files(tmp_path, "best") == set()
-
-
-def test_save_latest_when_called_often_then_keeps_the_two_newest(tmp_path):
-    training = Training(tmp_path)
-    for _ in range(5):
-        training.update()
-        training.checkpoints.save_latest()
-    assert _files(tmp_path, "latest") == {"ckpt-4", "ckpt-5"}
-
-
-def test_save_latest_when_resumed_then_still_keeps_no_more_than_two(tmp_path):
-    for step in range(1, 5):
-        training = Training(tmp_path)
-        training.checkpoints.restore_latest()
-        training.update()
-        training.checkpoints.save_latest()
-        assert int(training.step) == step
-    assert _files(tmp_path, "latest") == {"ckpt-3", "ckpt-4"}
+def test_save_when_this_process_does_not_write_then_leaves_the_folder_alone(tmp_path):
+    training = Training(tmp_path / "run", writes=False)
+    training.checkpoints.save_latest({})
+    training.checkpoints.save_best()
+    assert not (tmp_path / "run").exists()
 
 
 def test_restore_best_when_training_went_on_then_brings_back_the_best_weights(tmp_path):
-    training = Training(tmp_path)
+    training = _trained(tmp_path, 1)
+    training.checkpoints.save_best()
+    best = training.state.model.get_weights()
     training.update()
-    training.checkpoints.save_if_best(1.0)
-    best = training.model.get_weights()
-    training.update()
-    training.checkpoints.save_if_best(2.0)
-    assert not np.array_equal(training.model.get_weights()[0], best[0])
+    assert not np.array_equal(training.state.model.get_weights()[0], best[0])
     assert training.checkpoints.restore_best() == 1
-    _assert_equal(training.model.get_weights(), best)
+    np.testing.assert_array_equal(training.state.model.get_weights()[0], best[0])
 
 
-def test_save_latest_when_it_dies_before_naming_its_files_then_the_one_before_is_latest(
-    tmp_path, monkeypatch
-):
-    training = Training(tmp_path)
-    training.update()
-    training.checkpoints.save_latest()
-    expected = training.model.get_weights()
-    training.update()
-
-    def die(_manager: tf.train.CheckpointManager) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(tf.train.CheckpointManager, "_record_state", die)
-        training.checkpoints.save_latest()
-    assert _files(tmp_path, "latest") == {"ckpt-1", "ckpt-2"}
-    restored = Training(tmp_path, seed=7)
-    assert restored.checkpoints.restore_latest() == 1
-    _assert_equal(restored.model.get_weights(), expected)
-
-
-def test_save_if_best_when_two_values_differ_in_float64_alone_then_tells_them_apart(tmp_path):
-    training = Training(tmp_path)
-    assert training.checkpoints.save_if_best(0.1 + 1e-12)
-    assert training.checkpoints.save_if_best(0.1)
-    assert not training.checkpoints.save_if_best(0.1)
+def test_load_best_when_the_model_is_built_anew_then_fills_it(tmp_path):
+    training = _trained(tmp_path, 2)
+    training.checkpoints.save_best()
+    model = Tiny().build_model({})
+    assert load_best(str(tmp_path), model) == 2
+    for ours, theirs in zip(model.get_weights(), training.state.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -46,12 +46,16 @@ class Faulty(keras.layers.Layer):
         self._at = at
 
     def build(self, shape):
-        self.count = self.add_weight(name="count", initializer="zeros", trainable=False)
+        self.count = self.add_weight(
+            name="count", initializer="zeros", trainable=False, dtype="float32",
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
 
     def call(self, values, training=None):
         count = self.count.read_value()
         if training:
-            tf.raw_ops.AssignAddVariableOp(resource=self.count.handle, value=1.0)
+            self.count.assign_add(1.0)
 
         @tf.custom_gradient
         def passed(values):
@@ -138,8 +142,47 @@ def _fail(folder: Path, task: TaskConfig, rows: Arrays, eval_rows: Arrays, **key
     return caught.value
 
 
+# Replays the folders in a fresh process, then lets a training on two replicas fail.
+CHILD = f"""
+import json, sys
+import numpy as np
+import trainer_module
+from trainer_module.config import TaskConfig, TrainConfig
+from trainer_module.data import MemorySplit
+from trainer_module.loop import train
+from trainer_module.numerics import NonFiniteError, replay
+from trainer_module.strategy import configure_devices
+from trainer_module.tasks import make_task
+
+data, training, *folders = sys.argv[1:]
+config = TrainConfig.model_validate({ {**CONFIG, "strategy": "mirrored", "replicas": 2}!r})
+configure_devices(config)
+print(json.dumps([replay(folder).as_json() for folder in folders]))
+with np.load(data) as arrays:
+    split = MemorySplit(dict(arrays))
+try:
+    task = make_task(TaskConfig.model_validate({FAULTY.model_dump()!r}))
+    train(task, {{}}, split, MemorySplit(split.head(150)), config, training)
+except NonFiniteError as error:
+    print(json.dumps(error.finding.as_json()))
+"""
+
+
+@dataclass
+class Story:
+    """Failures on one device by what was planted, and what was found on two replicas."""
+
+    failures: dict[str, Failure]
+    mirrored: dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def failures(tmp_path_factory, planted, train_rows, eval_rows) -> dict[str, Failure]:
+def failures(story) -> dict[str, Failure]:
+    return story.failures
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory, planted, train_rows, eval_rows) -> Story:
     root = tmp_path_factory.mktemp("failures")
     image = train_rows["image"].copy()
     image[BAD_ROW, 2, 2] = np.nan
@@ -151,14 +194,12 @@ def failures(tmp_path_factory, planted, train_rows, eval_rows) -> dict[str, Fail
         ),
         "data": _fail(root / "data", DIGITS, {**train_rows, "image": image}, eval_rows),
     }
-    script = (
-        "import json, sys; from trainer_module.numerics import replay; "
-        "print(json.dumps([replay(folder).as_json() for folder in sys.argv[1:]]))"
-    )
     folders = [error.folder for error in errors.values()]
     paths = os.pathsep.join([str(REPOSITORY), str(planted)])
+    data = root / "digits.npz"
+    np.savez(data, **train_rows)
     done = subprocess.run(
-        [sys.executable, "-c", script, *folders],
+        [sys.executable, "-c", CHILD, str(data), str(root / "mirrored"), *folders],
         env={**os.environ, "PYTHONPATH": paths},
         cwd=root,
         capture_output=True,
@@ -166,11 +207,12 @@ def failures(tmp_path_factory, planted, train_rows, eval_rows) -> dict[str, Fail
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    replayed = json.loads(done.stdout.splitlines()[-1])
-    return {
-        name: Failure(error, root / name, found)
-        for (name, error), found in zip(errors.items(), replayed, strict=True)
+    replayed, mirrored = map(json.loads, done.stdout.splitlines()[-2:])
+    found = {
+        name: Failure(error, root / name, finding)
+        for (name, error), finding in zip(errors.items(), replayed, strict=True)
     }
+    return Story(found, mirrored)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +271,23 @@ def test_message_when_a_step_is_bad_then_says_where_its_batch_is_and_how_to_repl
 @pytest.mark.parametrize("where", ["layer", "transform", "data"])
 def test_replay_when_a_fresh_process_reads_the_folder_then_finds_the_same(failures, where):
     assert failures[where].replayed == failures[where].error.finding.as_json()
+
+
+def test_training_when_two_replicas_share_the_bad_step_then_finds_the_same(story):
+    found = story.mirrored
+    assert (found["step"], found["kind"], found["layer"]) == (13, "gradient", "faulty")
+
+
+def test_training_when_gradients_overflow_in_float16_then_fails_once_the_scale_is_at_1(
+    planted, tmp_path, train_rows, eval_rows
+):
+    task = TaskConfig(name="planted.FaultyDigits", options={"at": 0.0, **SMALL})
+    keys = {"precision": "mixed_float16", "epochs": 3, "steps_per_call": 5}
+    error = _fail(tmp_path, task, train_rows, eval_rows, **keys)
+    # 2^15 is halved at each of the steps 0 to 14.
+    assert str(error).startswith("steps 15 to 19: gradients overflow at loss scale 1")
+    assert error.step == 15
+    assert _place(error.finding) == ("gradient", "faulty", "gradient of its input")
 
 
 def test_folder_when_a_step_is_bad_then_holds_the_rows_that_the_step_saw(failures, train_rows):

@@ -244,6 +244,13 @@ def test_minimize_when_a_loss_is_not_one_value_a_row_then_names_it_and_its_shape
     assert str(caught.value) == f"task loss 'kind': found {values.shape}; expected [b]"
 
 
+def test_minimize_when_a_phase_lacks_one_of_its_losses_then_names_it():
+    passed = Forward({"kind": tf.ones([ROWS]), "other": tf.ones([ROWS])})
+    message = r"phase 'main': found losses \['kind', 'other'\]; \['size'\] missing"
+    with pytest.raises(ValueError, match=message):
+        objective().minimize(phase(), passed, tensors(FEATURES), ROWS, 1)
+
+
 def test_layout_when_it_reads_sums_over_steps_then_means_each_value_over_what_it_counts():
     """Two steps of 4 rows: losses and metrics over the rows, the loss and extras over steps."""
     layout = Layout(

@@ -137,13 +137,24 @@ class Request(Callback):
         self.ended = step
 
 
-@pytest.fixture
-def _forget():
-    yield
-    stopping.clear()
+class Remember(Callback):
+    """Has a state, which a checkpoint keeps; leaves before there is any work, if told to."""
+
+    def __init__(self, value: int, leaves: bool = False) -> None:
+        self.value = value
+        self._leaves = leaves
+
+    def on_train_begin(self, training: Any) -> None:
+        if self._leaves:
+            raise ConnectionAbortedError
+
+    def state(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    def restore(self, state: Any) -> None:
+        self.value = state["value"]
 
 
-@pytest.mark.usefixtures("_forget")
 def test_request_when_it_comes_with_the_last_step_then_the_training_is_done(
     tmp_path, train_rows, eval_rows
 ):
@@ -153,26 +164,52 @@ def test_request_when_it_comes_with_the_last_step_then_the_training_is_done(
     assert request.ended == 20
 
 
-@pytest.mark.usefixtures("_forget")
 def test_request_when_a_call_has_ended_then_saves_there_and_tells_the_callbacks(
     tmp_path, train_rows, eval_rows
 ):
     request = Request(4)
     with pytest.raises(stopping.Interrupted, match="saved at step 4") as caught:
-        _train(tmp_path, train_rows, eval_rows, [request])
+        _train(tmp_path, train_rows, eval_rows, [request, Remember(1), Remember(2)])
     assert caught.value.step == request.ended == 4
     assert not (tmp_path / "best").exists(), "it leaves without an evaluation"
-    stopping.clear()
+    assert not stopping.stop_requested(), "an answered request is forgotten"
+    again = [Remember(0), Remember(0, leaves=True)]
+    with pytest.raises(ConnectionAbortedError):
+        _train(tmp_path, train_rows, eval_rows, again)
+    assert [callback.value for callback in again] == [1, 2], "two of a class are told apart"
+
+
+@pytest.fixture
+def handled():
+    """SIGTERM is handled as a training's process does, and as before afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    stopping.stop_on_sigterm()
+    yield
+    signal.signal(signal.SIGTERM, before)
+    stopping.forget()
+
+
+@pytest.mark.usefixtures("handled")
+def test_sigterm_when_a_training_listens_then_is_a_request_until_it_is_forgotten():
+    stopping.listen()
+    assert not stopping.stop_requested()
+    signal.raise_signal(signal.SIGTERM)
+    assert stopping.stop_requested()
+    stopping.forget()
     assert not stopping.stop_requested()
 
 
-def test_sigterm_when_it_comes_then_is_a_request_and_no_death():
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        stopping.stop_on_sigterm()
-        assert not stopping.stop_requested()
-        signal.raise_signal(signal.SIGTERM)
-        assert stopping.stop_requested()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        stopping.clear()
+@pytest.mark.parametrize("first", ["", "stopping.listen(); stopping.forget(); "])
+def test_sigterm_when_no_training_listens_then_ends_the_process(first):
+    script = (
+        "import signal; from trainer_module import stopping; stopping.stop_on_sigterm(); "
+        f"{first}signal.raise_signal(signal.SIGTERM); print('alive')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")

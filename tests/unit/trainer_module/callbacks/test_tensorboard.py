@@ -215,6 +215,28 @@ def test_tensorboard_when_the_training_never_began_then_ends_without_a_trace(tmp
     assert not (tmp_path / "board").exists()
 
 
+def test_tensorboard_when_the_training_dies_in_the_window_then_the_profile_is_written(
+    tmp_path, make_training
+):
+    config = TensorBoardConfig(profile=[0, 100], graph=True)
+    for name in ("first", "second"):  # one process has one profiler: it has to be free again
+        board = TensorBoard(str(tmp_path / name), config)
+        board.on_train_begin(make_training())
+        board.on_train_end(0)
+        assert list((tmp_path / name).glob("train/plugins/profile/*/*.xplane.pb"))
+        assert not (tmp_path / name / "graph").exists()
+
+
+def test_tensorboard_when_it_resumes_past_the_window_then_there_is_no_profile(
+    tmp_path, make_training
+):
+    board = TensorBoard(str(tmp_path), TensorBoardConfig(profile=[0, 10]))
+    board.on_train_begin(make_training(resumed_from=10))
+    board.on_call_end(12, {"loss": 1.0})
+    board.on_train_end(12)
+    assert not list(tmp_path.glob("train/plugins"))
+
+
 def test_images_when_floats_leave_0_to_1_then_are_stretched(make_training, train_rows):
     rows = {**train_rows, "image": train_rows["image"] * 4.0 - 2.0}
     images = first_images(make_training(train_split=MemorySplit(rows)), 3)
