@@ -68,6 +68,8 @@ class ReplicaStep:
         self._config = config
         self._transforms = transforms
         self._replicas = replicas
+        wanted = any(player.phase.measured for player in state.players)
+        self._measured = objective.measured if wanted else {}
         self._compute = {
             player.phase.name: tf.function(self._gradients_of(player), jit_compile=True)
             if config.xla
@@ -91,8 +93,7 @@ class ReplicaStep:
                 for variable in player.optimizer.targets
                 for kind in ("gradient", "weight", "update")
             ]
-        measured = self._objective.measured if self._state.players[0].phase.measured else {}
-        return Layout(losses, measured, extras)
+        return Layout(losses, self._measured, extras)
 
     def __call__(self, features: Tensors, factor: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Takes the step.
@@ -116,14 +117,14 @@ class ReplicaStep:
             count = len(player.phase.losses)
             loss += vector[0]
             sums.append(vector[1 : 1 + count])
-            if measured.shape[0] == 0:
+            if self._measured and measured.shape[0] == 0:
                 measured = vector[1 + count :]
             extras += [norm, rate]
             report += norms
-        if measured.shape[0] == 0 and self._objective.measured:
+        if self._measured and measured.shape[0] == 0:
             raise ValueError(
-                f"metrics {', '.join(self._objective.measured)}: found no phase that returns the "
-                "model's outputs; allowed: one that does, or heads without metrics"
+                f"metrics {', '.join(self._measured)}: found no phase that returns the model's "
+                "outputs; allowed: one that does, or measured=False on every phase"
             )
         if self._state.average is not None:
             self._state.average.update(step)

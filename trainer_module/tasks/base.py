@@ -72,8 +72,8 @@ class Phase:
         forward: features of a replica's batch -> its losses; called under the phase's tape.
         repeats: how often in a step, on the same batch; random numbers are drawn anew.
         optimizer: of its own; None for the configuration's.
-        measured: whether `forward` returns outputs. The first phase's are what the metrics of the
-            training are computed of.
+        measured: False where `forward` returns no outputs. The first ones that a phase returns
+            are what the metrics of the training are computed of.
     """
 
     name: str

@@ -30,8 +30,9 @@ def build_generator(noise: int, filters: int) -> keras.Model:
     x = layers.Conv2D(2 * filters, 3, padding="same", activation="relu", name=f"{GENERATOR}_conv1")(
         x
     )
-    x = layers.UpSampling2D()(x)
-    x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"{GENERATOR}_conv2")(x)
+    x = layers.Conv2DTranspose(
+        filters, 4, 2, padding="same", activation="relu", name=f"{GENERATOR}_conv2"
+    )(x)
     x = layers.Conv2D(1, 3, padding="same", name=f"{GENERATOR}_conv3")(x)
     image = layers.Activation("sigmoid", dtype="float32", name="image")(x)
     return keras.Model(inputs, image, name=GENERATOR)
