@@ -73,7 +73,7 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize(("config", "reference"), RULES, ids=str)
+@pytest.mark.parametrize(("config", "reference"), RULES, ids=[str(config) for config, _ in RULES])
 def test_rule_when_20_steps_are_taken_then_each_is_that_of_keras(config, reference):
     ours, theirs = make_variables(), make_variables()
     if reference.weight_decay:
