@@ -47,7 +47,7 @@ def test_image_folder_becomes_a_pushed_model_that_knows_its_classes(
         "--set", f"data.path={pictures}",
         "--set", f"task.options={{filters: [8, 8, 8], stem_stride: 2, classes: {CLASSES}}}",
         "--set", f"transform.options={{classes: {CLASSES}}}",
-        "--set", "train.epochs=4", "--set", "train.batch_size=8",
+        "--set", "train.epochs=12", "--set", "train.batch_size=8",
         "--set", "evaluate.metrics=[{name: accuracy, head: class, at_least: 0.8}]",
         cwd=tmp_path,
     )  # fmt: skip

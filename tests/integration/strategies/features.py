@@ -126,9 +126,16 @@ FEATURES = (
     Feature("CSV", {"callbacks": {"csv": True}}, changes_numbers=False, leaves=("history.csv",)),
     Feature(
         "TensorBoard",
-        {"callbacks": {"tensorboard": {"histograms": True, "graph": True, "images": 0}}},
+        {"callbacks": {"tensorboard": {"graph": True}}},
         changes_numbers=False,
         leaves=("tensorboard/train/events", "tensorboard/graph/"),
+    ),
+    Feature(
+        "TensorBoard histograms",
+        {"callbacks": {"tensorboard": {"histograms": True}}},
+        refused={_PS: "callbacks.tensorboard.histograms"},
+        changes_numbers=False,
+        leaves=("tensorboard/train/events",),
     ),
     Feature(
         "layer report",

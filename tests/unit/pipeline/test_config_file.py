@@ -23,7 +23,7 @@ def path(write_config) -> Path:
     return write_config()
 
 
-@pytest.mark.parametrize("name", ["digits", "breast_cancer", "cifar10"])
+@pytest.mark.parametrize("name", ["digits", "breast_cancer", "cifar10", "gan"])
 def test_load_when_the_configuration_is_a_ready_one_then_it_holds(name, repository) -> None:
     assert load_config(str(repository / "configs" / f"{name}.yaml")).name == name
 
@@ -243,7 +243,7 @@ def test_load_when_the_file_is_missing_then_names_the_ready_ones(
     (problem,) = problems("nowhere.yaml")
     assert problem == (
         "nowhere.yaml: (file): found no such file; allowed: a YAML file, such as "
-        "configs/breast_cancer.yaml, configs/cifar10.yaml, configs/digits.yaml"
+        "configs/breast_cancer.yaml, configs/cifar10.yaml, configs/digits.yaml, configs/gan.yaml"
     )
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf  # isort: skip
 from trainer_module.callbacks import Callback  # isort: skip
 from trainer_module.config import TrainConfig  # isort: skip
 from trainer_module.data import Call, MemorySplit, Share  # isort: skip
-from trainer_module.debug import eagerly, folder_of, limit  # isort: skip
+from trainer_module.debug import eagerly, folder_of, limit, prepare_folder  # isort: skip
 from trainer_module.loop import TrainResult, train  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 
@@ -71,14 +71,15 @@ def test_folder_when_it_is_a_fast_dev_run_then_is_its_own_and_empty_each_time(tm
     (training / "latest").mkdir(parents=True)
     config = _config(debug={"fast_dev_run": True})
     for _ in range(2):
-        folder = folder_of(config, str(training))
+        folder = prepare_folder(config, str(training))
         assert folder == str(training / "fast-dev-run")
         assert list((training / "fast-dev-run").iterdir()) == []
         (training / "fast-dev-run" / "latest").mkdir()
-    folder_of(config, str(training), is_chief=False)
+    prepare_folder(config, str(training), is_chief=False)
     assert (training / "fast-dev-run" / "latest").exists(), "only the chief empties it"
     assert (training / "latest").exists()
-    assert folder_of(_config(), str(training)) == str(training)
+    assert prepare_folder(_config(), str(training)) == str(training)
+    assert folder_of(config, str(training)) == folder
 
 
 def _batches(split, calls, share=None, augment=None) -> list[np.ndarray]:
