@@ -14,12 +14,16 @@ COLOURS = ["blue", "green", "red"]
 CLASSES = f"[{', '.join(COLOURS)}]"
 
 
-def encoded(colour: str, number: int, size: int = 32) -> bytes:
-    """A noisy picture, brighter in one of its channels; PNG and JPEG in turn."""
+def encoded(colour: str, number: int, scale: int = 1) -> bytes:
+    """A noisy picture of 32 x 32 squares, bright in a channel; PNG and JPEG in turn.
+
+    Its squares are `scale` pixels wide: resized to 32 pixels, a larger one is like the others.
+    """
     import tensorflow as tf
 
-    pixels = np.random.default_rng(number).integers(0, 80, (size, size, 3))
+    pixels = np.random.default_rng(number).integers(0, 80, (32, 32, 3))
     pixels[..., ["red", "green", "blue"].index(colour)] += 150
+    pixels = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
     encode = tf.io.encode_jpeg if number % 2 else tf.io.encode_png
     return encode(pixels.astype(np.uint8)).numpy()
 
@@ -47,7 +51,8 @@ def test_image_folder_becomes_a_pushed_model_that_knows_its_classes(
         "--set", f"data.path={pictures}",
         "--set", f"task.options={{filters: [8, 8, 8], stem_stride: 2, classes: {CLASSES}}}",
         "--set", f"transform.options={{classes: {CLASSES}}}",
-        "--set", "train.epochs=12", "--set", "train.batch_size=8",
+        "--set", "train.epochs=8", "--set", "train.batch_size=8",
+        "--set", "train.best={metric: loss, mode: min}",
         "--set", "evaluate.metrics=[{name: accuracy, head: class, at_least: 0.8}]",
         cwd=tmp_path,
     )  # fmt: skip
@@ -59,7 +64,7 @@ def test_image_folder_becomes_a_pushed_model_that_knows_its_classes(
     assert set(summary["slices"]) == {f"label:{colour}" for colour in COLOURS}
 
     rows = tmp_path / "rows.json"
-    asked = [encoded("green", 1, size=48), encoded("red", 2), encoded("blue", 3)]
+    asked = [encoded("green", 1, scale=2), encoded("red", 2), encoded("blue", 3)]
     rows.write_text(
         "\n".join(
             json.dumps({"image": {"b64": base64.b64encode(picture).decode()}}) for picture in asked
