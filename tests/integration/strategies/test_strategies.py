@@ -83,7 +83,11 @@ def test_feature_when_the_strategy_has_it_then_trains_as_on_one_device(feature, 
         rough = feature.tolerance > 1e-5 and not name.startswith("loss")
         expected = pytest.approx(one["evaluations"][-1][name], abs=0.05 if rough else tolerance)
         assert value == expected, name
-    for step in found["losses"].keys() & one["losses"].keys():
+    if feature.changes.get("steps_per_call") == "auto":
+        # How long its calls are depends on how fast they were: their means are over other steps.
+        return
+    assert found["losses"].keys() == one["losses"].keys()
+    for step in found["losses"]:
         assert found["losses"][step] == pytest.approx(one["losses"][step], abs=feature.tolerance), (
             step
         )
