@@ -80,6 +80,7 @@ def check_task(config: RunConfig, source: Source) -> Task:
 
 def _training_problems(config: RunConfig, source: Source, task: Task) -> list[Problem]:
     """Checks what the training will look up by name, and that there are devices for it."""
+    from trainer_module.callbacks.factory import own_callbacks
     from trainer_module.gradients import load_transforms
     from trainer_module.objective import check_names
     from trainer_module.strategy import replica_count
@@ -88,6 +89,7 @@ def _training_problems(config: RunConfig, source: Source, task: Task) -> list[Pr
     for check in (
         lambda: check_names(config.train, task.heads),
         lambda: load_transforms(config.train.gradient_transforms),
+        lambda: own_callbacks(config.train.callbacks.own),
         lambda: replica_count(config.train),
     ):
         try:

@@ -17,7 +17,7 @@ from trainer_module import reference
 from trainer_module.config import TrainerSettings
 from trainer_module.config.job import DataConfig, Job
 from trainer_module.data.records import match_files
-from trainer_module.data.survey import survey
+from trainer_module.data.survey import source_key, survey
 from trainer_module.debug import folder_of
 from trainer_module.export import ServingModel
 from trainer_module.job import best_model, feature_spec, run
@@ -98,9 +98,12 @@ def _key(settings: TrainerSettings, data: DataConfig, base_model: str | None) ->
     digest = hashlib.sha256(settings.model_dump_json(exclude={"checkpoint_root"}).encode())
     cache = os.path.join(settings.checkpoint_root, "input")
     for patterns in (data.train, data.eval):
+        files, spec = match_files(patterns), feature_spec(data)
         # What the rows are, rather than the files, which Transform may write in another order.
-        _, fingerprint = survey(match_files(patterns), feature_spec(data), cache)
-        digest.update(fingerprint.encode())
+        digest.update(survey(files, spec, cache)[1].encode())
+        if settings.train.input.cache == "none":
+            # Read from the files in every epoch, the rows come in an order that depends on them.
+            digest.update(source_key(files, spec).encode())
     if base_model:
         # The index of a checkpoint holds a checksum of each tensor.
         index = Path(base_model, "variables", "variables.index")

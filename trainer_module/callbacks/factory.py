@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from trainer_module.callbacks.base import Callback
 from trainer_module.callbacks.csv_log import CsvLog
@@ -15,7 +16,7 @@ from trainer_module.callbacks.progress import Progress
 from trainer_module.callbacks.tensorboard import TensorBoard
 from trainer_module.callbacks.time_budget import TimeBudget
 from trainer_module.config import NamedConfig, TrainConfig
-from trainer_module.dotted_path import load_object
+from trainer_module.dotted_path import load_object, make_object
 
 
 def make_callbacks(config: TrainConfig, folder: str) -> list[Callback]:
@@ -50,20 +51,23 @@ def make_callbacks(config: TrainConfig, folder: str) -> list[Callback]:
         callbacks.append(TimeBudget(section.time_budget_minutes))
     if section.stop_on_explosion:
         callbacks.append(Explosion(section.stop_on_explosion))
-    return callbacks + [_own(index, named) for index, named in enumerate(section.own)]
+    return callbacks + own_callbacks(section.own)
 
 
-def _own(index: int, named: NamedConfig) -> Callback:
-    key = f"train.callbacks.own.{index}"
-    found = load_object(f"{key}.name", named.name)
-    if not (isinstance(found, type) and issubclass(found, Callback)):
-        raise ValueError(
-            f"{key}.name: found {named.name!r}, which is {found!r}; allowed: the dotted path of a "
-            "subclass of trainer_module.callbacks.Callback"
-        )
-    try:
-        return found(**named.options)
-    except TypeError as error:
-        raise ValueError(
-            f"{key}.options: found {named.options}; allowed: arguments of {named.name} ({error})"
-        ) from error
+def own_callbacks(sections: Sequence[NamedConfig]) -> list[Callback]:
+    """Makes the user's own callbacks.
+
+    Raises:
+        ValueError: if a path leads to no Callback class, or the class does not take the options.
+    """
+    made = []
+    for index, section in enumerate(sections):
+        key = f"train.callbacks.own.{index}"
+        found = load_object(f"{key}.name", section.name)
+        if not (isinstance(found, type) and issubclass(found, Callback)):
+            raise ValueError(
+                f"{key}.name: found {section.name!r}, which is {found!r}; allowed: the dotted "
+                "path of a subclass of trainer_module.callbacks.Callback"
+            )
+        made.append(make_object(key, section))
+    return made

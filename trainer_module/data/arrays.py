@@ -44,17 +44,6 @@ def row_count(arrays: Arrays) -> int:
     return len(next(iter(arrays.values())))
 
 
-def fingerprint(*splits: Arrays) -> str:
-    """Returns a hash of the splits' names, shapes and values; equal for equal data."""
-    digest = hashlib.sha256()
-    for arrays in splits:
-        for name, values in arrays.items():
-            digest.update(f"{name}:{values.dtype}:{values.shape}:".encode())
-            for row in _row_bytes(values):
-                digest.update(row)
-    return digest.hexdigest()
-
-
 def row_digests(arrays: Arrays) -> np.ndarray:
     """Returns a hash of each row's content, [rows, 2], big-endian uint64."""
     digests = [hashlib.blake2b(digest_size=16) for _ in range(row_count(arrays))]

@@ -58,7 +58,6 @@ class MappedSplit(MemorySplit):
         self.rows = summary["rows"]
         if not self.rows:
             raise ValueError(f"no rows in {list(file_patterns)}")
-        self._fingerprint = summary["fingerprint"]
         tensors = {
             array["name"]: _mapped(whole / array["file"], array["dtype"], array["shape"])
             for array in summary["arrays"]
@@ -134,7 +133,7 @@ def _write(files: Sequence[str], feature_spec: Mapping[str, Any], whole: Path) -
     arrays.append(
         {"name": _ORDER, "file": f"{_ORDER}.bin", "dtype": "int64", "shape": [surveyor.rows]}
     )
-    summary = {"rows": surveyor.rows, "fingerprint": surveyor.fingerprint(), "arrays": arrays}
+    summary = {"rows": surveyor.rows, "arrays": arrays}
     (part / _SUMMARY).write_text(json.dumps(summary))
     os.rename(part, whole)
 

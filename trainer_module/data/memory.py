@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from trainer_module.data.arrays import Arrays, fingerprint, row_count
+from trainer_module.data.arrays import Arrays, row_count
 from trainer_module.data.draws import augment_steps
 from trainer_module.data.split import WEIGHT, Augment, Call, Share, Split, Tensors
 
@@ -16,7 +16,6 @@ class MemorySplit(Split):
     """Arrays as `read_examples` returns them."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._fingerprint = fingerprint(arrays)
         self._tensors: Mapping[str, tf.Tensor] = {
             name: tf.constant(values) for name, values in arrays.items()
         }
@@ -25,9 +24,6 @@ class MemorySplit(Split):
     def head(self, count: int) -> Arrays:
         chosen = self._gather(tf.range(min(count, self.rows), dtype=tf.int64))
         return {name: values.numpy() for name, values in chosen.items()}
-
-    def fingerprint(self) -> str:
-        return self._fingerprint
 
     def training(
         self,

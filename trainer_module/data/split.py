@@ -88,10 +88,6 @@ class Split(abc.ABC):
         """Returns up to `count` examples, [rows, *shape] a feature."""
 
     @abc.abstractmethod
-    def fingerprint(self) -> str:
-        """Returns a hash of the examples; equal for equal data, however it is stored in files."""
-
-    @abc.abstractmethod
     def training(
         self,
         calls: Sequence[Call],

@@ -52,16 +52,13 @@ class StreamSplit(Split):
         self._spec = dict(feature_spec)
         self._shuffle_buffer = shuffle_buffer
         self._parallel_reads = parallel_reads
-        self.rows, self._fingerprint = survey(self._files, feature_spec, folder)
+        self.rows, _ = survey(self._files, feature_spec, folder)
         if not self.rows:
             raise ValueError(f"no rows in {list(file_patterns)}")
 
     def head(self, count: int) -> Arrays:
         records = next(iter(self._records(tf.constant(self._files)).batch(count)))
         return {name: values.numpy() for name, values in self._parse(records).items()}
-
-    def fingerprint(self) -> str:
-        return self._fingerprint
 
     def training(
         self,

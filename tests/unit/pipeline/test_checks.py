@@ -165,6 +165,29 @@ def test_task_when_names_of_its_parts_are_wrong_then_lists_them_all(load) -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        (["train.losses={class: hinge}"], "train.losses.class"),
+        (["train.metrics={style: [f1]}"], "train.metrics"),
+        (["train.plateau={metric: class/f1}"], "train.plateau.metric"),
+        (["train.callbacks.early_stop={metric: x}"], "train.callbacks.early_stop.metric"),
+        (["train.callbacks.own=[{name: no.Where}]"], "train.callbacks.own.0.name"),
+        (
+            ["train.gradient_transforms=[{name: trainer_module.gradients.Noise, options: {a: 1}}]"],
+            "train.gradient_transforms.0.options",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_the_training_names_what_is_not_there_then_is_refused_before_the_run(
+    changes, key, load
+) -> None:
+    (problem,) = problems(check_task, load(*changes))
+    assert problem.startswith(f"run.yaml: {key}: found ")
+    assert "; allowed: " in problem
+
+
 @pytest.mark.parametrize("metric", ["loss", "loss/attribute", "class/accuracy"])
 @pytest.mark.usefixtures("tensorflow")
 def test_task_when_the_best_epoch_goes_by_a_known_metric_then_pass(metric, load) -> None:

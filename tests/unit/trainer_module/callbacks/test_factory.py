@@ -84,7 +84,8 @@ def test_make_callbacks_when_all_are_asked_for_then_makes_all(tmp_path, own_modu
         ),
         (
             {"name": "my_callbacks.Mine", "options": {"weight": 1}},
-            "train.callbacks.own.0.options: found {'weight': 1}; allowed: arguments of "
+            "train.callbacks.own.0.options: found {'weight': 1} (Mine.__init__() got an "
+            "unexpected keyword argument 'weight'); allowed: arguments of "
             "my_callbacks.Mine",
         ),
     ],

@@ -11,7 +11,7 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
 import tensorflow as tf  # isort: skip
 
-from trainer_module.data.arrays import fingerprint, read_examples, row_count  # isort: skip
+from trainer_module.data.arrays import read_examples, row_count  # isort: skip
 
 SPEC = {
     "image": tf.io.FixedLenFeature([2, 2], tf.float32),
@@ -102,41 +102,3 @@ def test_read_examples_when_there_are_no_rows_then_names_the_files(write):
     patterns = write("empty", [], files=2)
     with pytest.raises(ValueError, match=r"no rows in .*empty"):
         read_examples(patterns, SPEC)
-
-
-BASE = {"x": np.arange(6, dtype=np.float32).reshape(3, 2), "y": np.array([0, 1, 2])}
-
-
-def test_fingerprint_when_data_are_equal_then_is_equal():
-    assert fingerprint(BASE, BASE) == fingerprint(
-        {name: values.copy() for name, values in BASE.items()}, BASE
-    )
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        pytest.param({**BASE, "x": BASE["x"] + np.float32(1e-6)}, id="value"),
-        pytest.param({**BASE, "y": BASE["y"].view(np.uint64)}, id="dtype"),
-        pytest.param({**BASE, "x": BASE["x"].reshape(3, 2, 1)}, id="shape"),
-        pytest.param({"z": BASE["x"], "y": BASE["y"]}, id="name"),
-        pytest.param({**BASE, "y": BASE["y"][::-1]}, id="order"),
-    ],
-)
-def test_fingerprint_when_data_differ_then_differs(changed):
-    assert fingerprint(changed) != fingerprint(BASE)
-
-
-def test_fingerprint_when_rows_move_between_splits_then_differs():
-    head = {name: values[:1] for name, values in BASE.items()}
-    tail = {name: values[1:] for name, values in BASE.items()}
-    assert fingerprint(head, tail) != fingerprint(tail, head)
-    assert fingerprint(BASE) != fingerprint(head, tail)
-
-
-def test_fingerprint_when_the_same_bytes_are_cut_into_other_strings_then_differs():
-    def strings(*values: bytes) -> dict[str, np.ndarray]:
-        return {"s": np.array([values], dtype=object)}
-
-    assert fingerprint(strings(b"ab", b"c")) != fingerprint(strings(b"a", b"bc"))
-    assert fingerprint(strings(b"ab", b"c")) == fingerprint(strings(b"ab", b"c"))

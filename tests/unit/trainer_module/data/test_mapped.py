@@ -66,7 +66,7 @@ def test_mapped_split_when_opened_again_then_writes_nothing(opened, numbered, wr
     patterns = numbered(26)
     first, again = opened(patterns, "file"), opened(patterns, "file")
     assert len(writes) == 1
-    assert first.fingerprint() == again.fingerprint()
+    assert first.rows == again.rows
     np.testing.assert_array_equal(first.head(26)["image"], again.head(26)["image"])
 
 

@@ -168,16 +168,3 @@ def test_head_when_asked_for_rows_then_gives_as_many_as_there_are(cache, opened,
         assert list(head) == ["id", "image"]
         assert len(set(head["id"])) == given
         np.testing.assert_array_equal(head["image"], images(head["id"]))
-
-
-def test_fingerprint_when_rows_come_in_other_files_then_is_equal(cache, opened, numbered):
-    one = opened(numbered(20, files=1, name="one"), cache)
-    many = opened(numbered(20, files=4, name="many"), cache)
-    assert one.fingerprint() == many.fingerprint()
-
-
-def test_fingerprint_when_rows_differ_then_differs(cache, opened, write, numbered):
-    base = opened(numbered(20), cache).fingerprint()
-    assert opened(numbered(21, name="one more"), cache).fingerprint() != base
-    patterns = numbered(19, name="first"), numbered(1, name="again")
-    assert opened([*patterns[0], *patterns[1]], cache).fingerprint() != base

@@ -63,7 +63,7 @@ def test_stream_split_when_opened_again_then_does_not_pass_over_the_files(opened
     patterns = numbered(24)
     first, again = opened(patterns, "none"), opened(patterns, "none")
     assert len(passes) == 1
-    assert (first.rows, first.fingerprint()) == (again.rows, again.fingerprint())
+    assert first.rows == again.rows
 
 
 def test_stream_split_when_a_file_has_changed_then_passes_over_them_again(opened, numbered, passes):
