@@ -7,6 +7,7 @@ Without --data the examples are made here: pictures of CIFAR-10's size, stored a
 them, float32 in GZIP files. The variants take turns, round after round.
 The bare reader parses nothing, so its ratio to the others is the price of all they do, or what
 they save. Rates are of the machine; the ratios hold where seconds do not.
+Then the network of configs/cifar10.yaml trains on each, augmented, and says how long it waits.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
+from benchmarks.input_wait import CONFIG, Waiting, read_config
 from benchmarks.report import Column, Spread, format_table, write_json
 
 import tensorflow as tf  # isort: skip
 
+from trainer_module.config import TaskConfig, TrainConfig  # isort: skip
 from trainer_module.config.input import AugmentConfig, InputConfig  # isort: skip
 from trainer_module.data import Share, Split, make_augment, open_split, plan_calls  # isort: skip
 
@@ -49,6 +51,16 @@ COLUMNS = (
     Column("ratio_lowest", "lowest"),
     Column("ratio_highest", "highest"),
     Column("cpu_us_per_row", "CPU us/row", ".1f"),
+)
+WAITING_STEPS = 4
+WAITING_TARGET = 0.05
+WAITING_COLUMNS = (
+    Column("variant", "input of the training"),
+    Column("waits", "waits", ".1%"),
+    Column("lowest", "lowest", ".1%"),
+    Column("highest", "highest", ".1%"),
+    Column("target", "less than", ".0%"),
+    Column("met", "met"),
 )
 
 
@@ -137,17 +149,33 @@ def variants(pattern: str, splits: Mapping[str, Split], batch_size: int) -> list
     return found
 
 
-def waiting_share(batches: Iterable[Any], work: Callable[[Any], None]) -> float:
-    """Returns the share of the time that a consumer spends in waiting for its next element."""
-    began, waited = time.perf_counter(), 0.0
-    iterator = iter(batches)
-    while True:
-        asked = time.perf_counter()
-        element = next(iterator, None)
-        waited += time.perf_counter() - asked
-        if element is None:
-            return waited / (time.perf_counter() - began)
-        work(element)
+def waiting_shares(
+    splits: Mapping[str, Split], task: TaskConfig, config: TrainConfig, rounds: int, calls: int
+) -> list[dict[str, str | float | None]]:
+    """Returns a row a cache: the part of its time that a training waits for its batches."""
+    trainings = {
+        cache: Waiting(task, config, SPEC, split, WAITING_STEPS, rounds * calls)
+        for cache, split in splits.items()
+    }
+    shares: dict[str, list[float]] = {cache: [] for cache in splits}
+    for _ in range(rounds):
+        for cache, training in trainings.items():
+            shares[cache].append(training.share(calls))
+    rows: list[dict[str, str | float | None]] = []
+    for cache, found in shares.items():
+        share = Spread.of(found)
+        rows.append(
+            {
+                "table": "waiting",
+                "variant": f"{cache}, augmented",
+                "waits": share.median,
+                "lowest": share.lowest,
+                "highest": share.highest,
+                "target": WAITING_TARGET,
+                "met": "yes" if share.median < WAITING_TARGET else "no",
+            }
+        )
+    return rows
 
 
 def table(rates: Mapping[str, Rates]) -> list[dict[str, str | float | None]]:
@@ -160,6 +188,7 @@ def table(rates: Mapping[str, Rates]) -> list[dict[str, str | float | None]]:
         )
         rows.append(
             {
+                "table": "rates",
                 "variant": name,
                 "rows_per_second": wall.median,
                 "lowest": wall.lowest,
@@ -179,7 +208,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=8000, help="how many to make without --data")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--waiting-calls", type=int, default=5, help="of a training, each round")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="what trains, and how")
     options = parser.parse_args()
+    task, config = read_config(options.config)
     with tempfile.TemporaryDirectory() as folder:
         pattern = options.data or write_examples(Path(folder), options.rows)
         splits, opening = {}, []
@@ -192,13 +224,15 @@ def main() -> None:
             for variant in variants(pattern, splits, options.batch_size):
                 rates.setdefault(variant.name, Rates()).measure(variant)
             print(f"round {number} of {options.rounds} done", file=sys.stderr)
+        waits = waiting_shares(splits, task, config, options.rounds, options.waiting_calls)
     rows = table(rates)
     print(format_table(COLUMNS, rows))
+    print("\n" + format_table(WAITING_COLUMNS, waits))
     print(
         "opened for the first time, rows a second: "
         + ", ".join(f"{cache} {rate:.0f}" for cache, rate in zip(splits, opening, strict=True))
     )
-    print(f"rows: {write_json('bench-input', rows)}")
+    print(f"rows: {write_json('bench-input', [*rows, *waits])}")
 
 
 if __name__ == "__main__":

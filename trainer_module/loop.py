@@ -103,11 +103,16 @@ def train(
     ]
     loop = _Loop(training, engine, watching)
     with debug.eagerly(config.debug.eager), strategy.scope():
-        last_step = loop.run()
+        try:
+            last_step = loop.run()
+        except (stopping.Interrupted, numerics.NonFiniteError):
+            # Every worker leaves for the same reason.
+            engine.runner.part()
+            raise
         # The chief has written by then what the others are about to read.
         engine.runner.wait_for_all()
         best_step = loop.checkpoints.restore_best()
-        engine.runner.wait_for_all()
+        engine.runner.part()
     return TrainResult(
         model=engine.state.model,
         best_step=best_step,
@@ -139,6 +144,7 @@ class _Loop:
         self._best: float | None = None
         self._done = 0
         self._saved = 0
+        self._owes_evaluation = False
         self._sums = np.zeros(engine.functions.train_layout.size)
         self._epoch_steps = 0
 
@@ -149,6 +155,8 @@ class _Loop:
         try:
             for callback in self._callbacks:
                 callback.on_train_begin(training)
+            if self._owes_evaluation:
+                self._evaluate_and_save(leave=False)
             if self._done < training.total_steps and not training.stopped:
                 self._engine.runner.begin(self._done, self._call_size)
             while self._done < training.total_steps and not training.stopped:
@@ -175,6 +183,9 @@ class _Loop:
             self.checkpoints.save_latest(self._host())
             return
         self._best = host["best"]
+        self._owes_evaluation = host["owes_evaluation"]
+        self._sums = np.asarray(host["sums"])
+        self._epoch_steps = host["epoch_steps"]
         self._training.stopped = host["stopped"]
         for name, callback in _named(self._callbacks).items():
             if name in host["callbacks"]:
@@ -199,6 +210,9 @@ class _Loop:
         return {
             "best": self._best,
             "stopped": self._training.stopped,
+            "owes_evaluation": self._owes_evaluation,
+            "sums": self._sums.tolist(),
+            "epoch_steps": self._epoch_steps,
             "callbacks": {name: c.state() for name, c in _named(self._callbacks).items()},
         }
 
@@ -224,16 +238,8 @@ class _Loop:
         )
         if stop and not training.stopped:
             training.stop("another worker asked for it")
-        ends_epoch = self._done % steps_per_epoch == 0
-        if ends_epoch or training.stopped:
-            self._end_epoch()
-        every = config.checkpoint.every_steps
-        if ends_epoch or training.stopped or leave or (every and self._done - self._saved >= every):
-            self.checkpoints.save_latest(self._host())
-            self._saved = self._done
-            watchdog.saved(self._saved)
-        if leave and self._done < training.total_steps and not training.stopped:
-            raise stopping.Interrupted(self._done)
+        self._owes_evaluation = self._done % steps_per_epoch == 0 or training.stopped is not None
+        self._evaluate_and_save(bool(leave))
         resized = self._sizer is not None and self._sizer.measured(n, seconds)
         if resized and self._done < training.total_steps:
             self._engine.runner.begin(self._done, self._call_size)
@@ -243,22 +249,53 @@ class _Loop:
         if found != self._done:
             raise RuntimeError(f"the step counter is at {found} and should be at {self._done}")
 
-    def _end_epoch(self) -> None:
-        """Evaluates, keeps the weights if they are the best, and tells the callbacks."""
+    def _evaluate_and_save(self, leave: bool) -> None:
+        """Does what is due between two calls.
+
+        Args:
+            leave: whether to save and leave: an evaluation is left to the rerun then.
+
+        Raises:
+            Interrupted: once it has saved, if it is to leave, or was asked to while it evaluated.
+        """
+        training, every = self._training, self._training.config.checkpoint.every_steps
+        due = self._owes_evaluation
+        if due and not leave:
+            leave = not self._end_epoch()
+        if due or leave or (every and self._done - self._saved >= every):
+            self.checkpoints.save_latest(self._host())
+            self._saved = self._done
+            watchdog.saved(self._saved)
+        ended = self._done == training.total_steps or training.stopped is not None
+        if leave and (self._owes_evaluation or not ended):
+            raise stopping.Interrupted(self._done)
+
+    def _end_epoch(self) -> bool:
+        """Evaluates, keeps the weights if they are the best, and tells the callbacks.
+
+        Returns:
+            Whether it came to the end of that: a request to stop breaks an evaluation off.
+        """
         training, functions = self._training, self._engine.functions
         average = self._engine.state.average
         if average is not None:
             average.swap()
-        evaluation = functions.evaluation_layout.read(self._engine.runner.evaluate())
-        self._keep_if_best(evaluation[training.config.best.metric])
+        vector = self._engine.runner.evaluate(stopping.stop_requested)
+        if vector is not None:
+            evaluation = functions.evaluation_layout.read(vector)
+            self._keep_if_best(evaluation[training.config.best.metric])
         if average is not None:
             average.swap()
+        if vector is None:
+            return False
+        self._owes_evaluation = False
         means = functions.train_layout.read(self._sums, self._epoch_steps)
         epoch = -(-self._done // training.steps_per_epoch)
         for callback in self._callbacks:
             callback.on_epoch_end(epoch, self._done, means, evaluation)
         self._sums = np.zeros_like(self._sums)
         self._epoch_steps = 0
+        return True
 
     def _keep_if_best(self, value: float) -> None:
         best = self._training.config.best

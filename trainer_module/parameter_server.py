@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,9 +105,11 @@ class CoordinatorRunner(Runner):
         watchdog.beat()
         return np.sum([result.fetch() for result in results], axis=0, dtype=np.float64)
 
-    def evaluate(self) -> np.ndarray:
+    def evaluate(self, leave: Callable[[], bool] = lambda: False) -> np.ndarray | None:
         total = 0.0
         for features in self._evaluation:
+            if leave():
+                return None
             total = total + self._evaluate_batch(features).numpy().astype(np.float64)
             watchdog.beat()
         return np.asarray(total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import gc
 import time
 from collections.abc import Callable, Iterator
@@ -36,8 +37,13 @@ class Runner(abc.ABC):
         """Takes the steps of the next call; returns the sum of their vectors."""
 
     @abc.abstractmethod
-    def evaluate(self) -> np.ndarray:
-        """Evaluates all rows; returns the sum of their vectors, float64."""
+    def evaluate(self, leave: Callable[[], bool] = lambda: False) -> np.ndarray | None:
+        """Evaluates all rows; returns the sum of their vectors, float64.
+
+        Args:
+            leave: asked between calls; if it says so in any worker, all break off, and None is
+                returned.
+        """
 
     def agree(self, *numbers: float) -> tuple[float, ...]:
         """Returns the sum of each number over the workers: what they decide by is the same."""
@@ -46,6 +52,15 @@ class Runner(abc.ABC):
     def wait_for_all(self) -> None:
         """Returns once every worker has come here."""
         self.agree(0.0)
+
+    def part(self) -> None:
+        """Lets the others finish with this worker, before it goes.
+
+        In an operation of all, one worker can be through while another still reads from it. Here
+        that does no harm: who comes here needs nothing more of the others.
+        """
+        with contextlib.suppress(tf.errors.OpError):
+            self.wait_for_all()
 
 
 def plan_until(step: int, steps_per_epoch: int) -> int:
@@ -116,12 +131,13 @@ class SynchronousRunner(Runner):
         self._step += steps
         return vector.astype(np.float64)
 
-    def evaluate(self) -> np.ndarray:
+    def evaluate(self, leave: Callable[[], bool] = lambda: False) -> np.ndarray | None:
         iterator = iter(self._evaluation)
         total = 0.0
         done = 0
         while done < self._eval_batches:
-            # A request to stop waits for a call: this one is short too.
+            if self.agree(float(leave()))[0]:
+                return None
             n = min(_EVALUATION_CALL, self._eval_batches - done)
             total = total + self._evaluate(iterator, tf.constant(n)).numpy().astype(np.float64)
             done += n

@@ -8,6 +8,7 @@ than what is timed, and idle while another is timed.
 from __future__ import annotations
 
 import importlib
+import logging
 import multiprocessing
 import os
 import sys
@@ -18,6 +19,7 @@ from multiprocessing.connection import Connection
 
 from benchmarks.loop.problems import Problem
 from benchmarks.loop.training import Clock, Taken
+from trainer_module.progress import LOGGER_NAME
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ def _serve(
     tempfile.tempdir = folder
     # Orbit prints a line a call; the table is all that stdout is for.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # What a loop tells of itself is part of its cost, but not of ours to show.
+    progress = logging.getLogger(LOGGER_NAME)
+    progress.addHandler(logging.NullHandler())
+    progress.propagate = False
     try:
         module, _, function = make.partition(":")
         run = getattr(importlib.import_module(module), function)(problem, steps_per_call)

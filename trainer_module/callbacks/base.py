@@ -70,10 +70,7 @@ class Callback:
         """After each call: means over the steps of that call."""
 
     def on_epoch_end(self, epoch: int, step: int, train: Values, evaluation: Values) -> None:
-        """After each evaluation; `epoch` counts from 1.
-
-        `train` holds means over the epoch's steps, those since the checkpoint if it resumed in it.
-        """
+        """After each evaluation; `epoch` counts from 1, `train` holds means over its steps."""
 
     def on_train_end(self, step: int) -> None:
         """After the last step, and when the training is interrupted or fails."""

@@ -46,12 +46,7 @@ class MemorySplit(Split):
             epoch = steps[0] // steps_per_epoch
             first = steps % steps_per_epoch * batch_size + replica * part
             position = first[:, tf.newaxis] + tf.range(part, dtype=tf.int64)
-            chosen = tf.random.experimental.index_shuffle(
-                tf.reshape(position, [-1]),
-                seed=tf.stack([tf.cast(seed, tf.int64), epoch]),
-                max_index=tf.constant(self.rows - 1, tf.int64),
-            )
-            rows = self._gather(chosen)
+            rows = self._gather(self._shuffled(tf.reshape(position, [-1]), seed, epoch))
             if augment is not None:
                 rows = augment_steps(augment, rows, steps, replica, batch_size, share, seed)
             return {
@@ -77,6 +72,14 @@ class MemorySplit(Split):
             return {**rows, WEIGHT: tf.cast(real, tf.float32)}
 
         return tf.data.Dataset.range(batches * share.count).map(batch).prefetch(2 * share.count)
+
+    def _shuffled(self, position: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+        """Returns which rows are at these positions of an epoch, [len(position)] int64."""
+        return tf.random.experimental.index_shuffle(
+            position,
+            seed=tf.stack([tf.cast(seed, tf.int64), epoch]),
+            max_index=tf.constant(self.rows - 1, tf.int64),
+        )
 
     def _gather(self, index: tf.Tensor) -> Tensors:
         """Returns the rows at these places of the canonical order, [len(index), *shape] each."""

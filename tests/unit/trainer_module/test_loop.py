@@ -270,6 +270,28 @@ def test_train_when_a_call_takes_another_number_of_steps_than_asked_then_stops(
         train_small()
 
 
+@pytest.mark.parametrize(("meeting", "fails"), [(2, True), (3, False)])
+def test_train_when_another_worker_is_gone_then_fails_unless_all_had_come_to_the_end(
+    train_small, monkeypatch, meeting, fails
+):
+    """One that is through with the last meeting may leave while another is still in it."""
+    meetings = 0
+
+    def meet(self: SynchronousRunner) -> None:
+        nonlocal meetings
+        meetings += 1
+        if meetings == meeting:
+            raise tf.errors.UnavailableError(None, None, "Socket closed")
+
+    monkeypatch.setattr(SynchronousRunner, "wait_for_all", meet)
+    if fails:
+        with pytest.raises(tf.errors.UnavailableError):
+            train_small()
+    else:
+        assert train_small().result.last_step == 20
+    assert meetings == meeting
+
+
 def test_model_when_built_twice_in_a_process_then_names_variables_the_same(build_small):
     class Unnamed(Digits):
         """Leaves the naming of a layer to Keras."""

@@ -28,6 +28,7 @@ def test_help_when_asked_for_then_shows_a_job_and_the_exit_codes_without_tensorf
         ([], "error: --config: found nothing; allowed: a job file"),
         (["--config=absent.yaml"], "error: absent.yaml: found"),
         (["--config=job.yaml"], "job.yaml: task: field required"),
+        (["replay", "."], "error: .: found no report.json; allowed: a step's folder"),
         (["--config=job.yaml", "--set=train"], "--set: found 'train'; allowed: key=value"),
         (
             ["--config=job.yaml", "--fast-dev-run", "--overfit-batches=2"],

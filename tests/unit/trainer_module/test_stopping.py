@@ -15,10 +15,12 @@ import pytest
 
 import trainer_module  # before TensorFlow: it chooses the Keras
 
+import tensorflow as tf  # isort: skip
+
 from trainer_module import stopping  # isort: skip
 from trainer_module.callbacks import Callback  # isort: skip
 from trainer_module.config import TrainConfig  # isort: skip
-from trainer_module.data import MemorySplit  # isort: skip
+from trainer_module.data import MemorySplit, Share  # isort: skip
 from trainer_module.loop import train  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 
@@ -93,11 +95,11 @@ def _read_until(process: subprocess.Popen, wanted: str) -> None:
     pytest.fail(process.stderr.read()[-3000:])
 
 
-def _train(folder: Path, train_rows, eval_rows, callbacks=()) -> Any:
-    config = TrainConfig.model_validate(CONFIG)
+def _train(folder: Path, train_rows, held_out, callbacks=(), **changes: Any) -> Any:
+    config = TrainConfig.model_validate(CONFIG | changes)
     task = Digits(filters=4, embedding=8)
-    splits = MemorySplit(train_rows), MemorySplit(eval_rows)
-    return train(task, {}, *splits, config, str(folder), callbacks)
+    held_out = held_out if isinstance(held_out, MemorySplit) else MemorySplit(held_out)
+    return train(task, {}, MemorySplit(train_rows), held_out, config, str(folder), callbacks)
 
 
 def test_sigterm_when_it_comes_in_mid_epoch_then_a_rerun_gives_the_bits_of_one_run(
@@ -155,13 +157,63 @@ class Remember(Callback):
         self.value = state["value"]
 
 
-def test_request_when_it_comes_with_the_last_step_then_the_training_is_done(
+class AskWhileRead(MemorySplit):
+    """Asks to stop when the 60th batch of an evaluation is read, which its second call does."""
+
+    def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:
+        def ask(index: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            if index == 60:
+                tf.py_function(stopping.request_stop, [], [])
+            return batch
+
+        return super().evaluation(batch_size, share).enumerate().map(ask)
+
+
+class Means(Callback):
+    """Keeps what each epoch reports."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, tuple[dict[str, float], dict[str, float]]] = {}
+
+    def on_epoch_end(self, epoch: int, step: int, train: Any, evaluation: Any) -> None:
+        assert epoch not in self.found
+        self.found[epoch] = dict(train), dict(evaluation)
+
+
+def test_request_when_it_comes_in_an_evaluation_then_leaves_and_the_rerun_evaluates(
+    tmp_path, train_rows, eval_rows
+):
+    """An evaluation may take minutes, and who asks has seconds."""
+    single = {"eval_batch_size": 1}
+    expected, means = Means(), Means()
+    whole = _train(tmp_path / "whole", train_rows, eval_rows, [expected], **single)
+    for step in (10, 20):
+        with pytest.raises(stopping.Interrupted, match=f"saved at step {step}:"):
+            asking = AskWhileRead(eval_rows)
+            _train(tmp_path / "left", train_rows, asking, [means], **single)
+        assert len(means.found) == step // 10 - 1, "an evaluation that broke off reports nothing"
+        if step == 10:
+            assert not (tmp_path / "left" / "best").exists()
+            with pytest.raises(stopping.Interrupted, match="saved at step 14"):
+                _train(tmp_path / "left", train_rows, eval_rows, [means, Request(14)], **single)
+    again = _train(tmp_path / "left", train_rows, eval_rows, [means], **single)
+    assert (again.resumed_from, again.best_step) == (20, whole.best_step)
+    assert means.found == expected.found, "means over the whole epoch, however often it was left"
+    found = zip(again.model.get_weights(), whole.model.get_weights(), strict=True)
+    assert all(ours.tobytes() == theirs.tobytes() for ours, theirs in found)
+
+
+def test_request_when_it_comes_with_the_last_step_then_the_rerun_only_evaluates(
     tmp_path, train_rows, eval_rows
 ):
     request = Request(20)
-    result = _train(tmp_path, train_rows, eval_rows, [request])
-    assert (result.last_step, result.stopped) == (20, None)
+    with pytest.raises(stopping.Interrupted, match="saved at step 20"):
+        _train(tmp_path, train_rows, eval_rows, [request])
     assert request.ended == 20
+    means = Means()
+    result = _train(tmp_path, train_rows, eval_rows, [Request(20), means])
+    assert (result.last_step, result.resumed_from, result.stopped) == (20, 20, None)
+    assert list(means.found) == [2]
 
 
 def test_request_when_a_call_has_ended_then_saves_there_and_tells_the_callbacks(
