@@ -195,7 +195,7 @@ class CallSizer:
     so that the training answers. What it chooses changes no result: a call is a grouping of steps.
     """
 
-    _SIZES = (1, 2, 5, 10, 20, 50, 100)
+    _SIZES = (1, 2, 5, 10, 20, 50, 100, 200)
     _GAIN = 1.03
     _LONGEST = 1.0
 

@@ -106,26 +106,18 @@ class ReplicaStep:
         Returns:
             The step's vector, the same in every replica.
         """
-        loss = tf.constant(0.0)
-        sums, measured, extras, report = [], tf.zeros([0]), [], []
+        vectors: list[tf.Tensor] = []
+        extras: list[tf.Tensor] = []
+        report: list[tf.Tensor] = []
         finite = tf.constant(True)
         for player in self._state.players:
             for _ in range(player.phase.repeats):
                 gradients, vector = self._summed(player, features)
                 norm, rate, norms = self._apply(player, gradients, factor, step)
                 finite = tf.logical_and(finite, tf.math.is_finite(norm))
-            count = len(player.phase.losses)
-            loss += vector[0]
-            sums.append(vector[1 : 1 + count])
-            if self._measured and measured.shape[0] == 0:
-                measured = vector[1 + count :]
+            vectors.append(vector)
             extras += [norm, rate]
             report += norms
-        if self._measured and measured.shape[0] == 0:
-            raise ValueError(
-                f"metrics {', '.join(self._measured)}: found no phase that returns the model's "
-                "outputs; allowed: one that does, or measured=False on every phase"
-            )
         if self._state.average is not None:
             self._state.average.update(step)
         if self._state.scale is not None:
@@ -133,9 +125,28 @@ class ReplicaStep:
             extras += [self._state.scale.read(), 1.0 - tf.cast(finite, tf.float32)]
             self._state.scale.update(finite)
         rows = tf.constant(float(self._config.batch_size))
-        return tf.concat(
-            [loss[tf.newaxis], *sums, measured, tf.stack([rows, *extras, *report])], axis=0
-        )
+        return tf.concat([*self._join(vectors), tf.stack([rows, *extras, *report])], axis=0)
+
+    def _join(self, vectors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """Returns one vector of the players', in parts: loss, sums of each loss, metrics' sums.
+
+        Raises:
+            ValueError: if there are metrics to measure and no player has.
+        """
+        ends = [1 + len(player.phase.losses) for player in self._state.players]
+        found = list(zip(vectors, ends, strict=True))
+        measured = [vector[end:] for vector, end in found if vector.shape[0] > end][:1]
+        if not self._measured:
+            measured = []
+        elif not measured:
+            raise ValueError(
+                f"metrics {', '.join(self._measured)}: found no phase that returns the model's "
+                "outputs; allowed: one that does, or measured=False on every phase"
+            )
+        if len(vectors) == 1 and measured:
+            return list(vectors)
+        loss = tf.add_n([vector[0] for vector in vectors])
+        return [loss[tf.newaxis], *(vector[1:end] for vector, end in found), *measured]
 
     def _gradients_of(self, player: Player) -> Callable[[Tensors, tf.Tensor], list[tf.Tensor]]:
         """Returns forward and backward: (features, loss scale) -> gradients, then the vector."""
@@ -188,7 +199,8 @@ class ReplicaStep:
         norm = tf.linalg.global_norm(gradients)
         shaped, bound = self._shape(optimizer, gradients, norm, step)
         # What a transform makes bad has to be seen, too.
-        norm = tf.where(tf.math.is_finite(bound), norm, bound)
+        if bound is not norm:
+            norm = tf.where(tf.math.is_finite(bound), norm, bound)
         rate = player.learning_rate * factor
         if self._state.last_gradients:
             kept = self._state.last_gradients[self._state.players.index(player)]
@@ -247,8 +259,9 @@ def build_step_functions(
     def one_step(
         batches: Tensors, index: tf.Tensor, factors: tf.Tensor, first: tf.Tensor
     ) -> tf.Tensor:
-        features = {name: values[index] for name, values in batches.items()}
-        return step(features, factors[index], first + tf.cast(index, tf.int64))
+        # A gather is one kernel, where a slice takes four to know its bounds.
+        features = {name: tf.gather(values, index) for name, values in batches.items()}
+        return step(features, tf.gather(factors, index), first + tf.cast(index, tf.int64))
 
     @tf.autograph.experimental.do_not_convert
     def one_evaluation(features: Tensors) -> tf.Tensor:

@@ -26,8 +26,8 @@ def sizes(seconds_of: Callable[[int], float], calls: int = 40) -> list[int]:
 def test_sizer_when_each_call_costs_the_same_then_grows_to_the_longest():
     """Two calls of a size, the first of which warms up."""
     found = sizes(lambda steps: 0.001)
-    assert found[:14] == [1, 1, 2, 2, 5, 5, 10, 10, 20, 20, 50, 50, 100, 100]
-    assert set(found[14:]) == {100}
+    assert found[:16] == [1, 1, 2, 2, 5, 5, 10, 10, 20, 20, 50, 50, 100, 100, 200, 200]
+    assert set(found[16:]) == {200}
 
 
 def test_sizer_when_longer_calls_gain_nothing_then_stays_with_the_last_that_did():
