@@ -120,9 +120,7 @@ def _run(job: Job) -> None:
         result = run(job)
     except stopping.Interrupted as error:
         print(error, file=sys.stderr)
-        if member:
-            watchdog.leave(stopping.EXIT_CODE, "done")
-        sys.exit(stopping.EXIT_CODE)
+        watchdog.leave(stopping.EXIT_CODE)
     except watchdog.PeerLost as error:
         watchdog.leave(watchdog.EXIT_CODE, str(error))
     except ValueError as error:
@@ -132,7 +130,7 @@ def _run(job: Job) -> None:
     if result is not None:
         emit("result", **vars(result))
     if member:
-        watchdog.leave(0, "done")
+        watchdog.leave(0)
 
 
 def _fail(code: int, error: Exception, member: bool) -> None:

@@ -30,10 +30,10 @@ class WeightAverage(tf.Module):
 
     def update(self, step: tf.Tensor) -> None:
         """Moves this replica's averages; `step` is the one just taken, int64 scalar."""
-        n = tf.cast(step, tf.float32)
-        rest = 1.0 - tf.minimum(self._momentum, (1.0 + n) / (10.0 + n))
+        # 1 - d
+        rest = tf.maximum(1.0 - self._momentum, 9.0 / (10.0 + tf.cast(step, tf.float32)))
         for average, weight in zip(self.averages, self._weights(), strict=True):
-            difference = average.read_value() - weight
+            difference = average.value() - weight
             tf.raw_ops.AssignSubVariableOp(resource=average.handle, value=difference * rest)
 
     def swap(self) -> None:
@@ -46,4 +46,4 @@ class WeightAverage(tf.Module):
             average.assign(weight)
 
     def _weights(self) -> list[tf.Tensor]:
-        return self._packing.pack([variable.read_value() for variable in self._variables])
+        return self._packing.pack([variable.value() for variable in self._variables])

@@ -125,7 +125,7 @@ def _run_here(job: Job, callbacks: Sequence[Callback] | None) -> tuple[JobResult
 
     if job.train.strategy == "parameter_server" and not place.is_chief:
         code = parameter_server.serve(place, job.train, job.folder)
-        watchdog.leave(code, f"{place.name}: the coordinator is gone")
+        watchdog.leave(code, f"{place.name}: the coordinator is gone" if code else "")
     configure_devices(job.train)
     # From the start: one that left at once, before it has saved, would leave the others waiting.
     stopping.listen()

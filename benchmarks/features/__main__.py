@@ -59,8 +59,8 @@ _COLUMNS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="make bench-features")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each turn")
     parser.add_argument("--only", nargs="*", default=_VARIANTS, choices=_VARIANTS)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the rows go as JSON")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from trainer_module.data.arrays import Arrays, row_count
 from trainer_module.data.draws import augment_steps
+from trainer_module.data.pace import PARALLEL, run_ahead
 from trainer_module.data.split import WEIGHT, Augment, Call, Share, Split, Tensors
 
 
@@ -55,9 +56,10 @@ class MemorySplit(Split):
             }
 
         # An augmentation costs about ten times the gather, which leaves the cores to the step.
-        parallel = 1 if augment is None else tf.data.AUTOTUNE
+        parallel = 1 if augment is None else PARALLEL
         elements = tf.data.Dataset.range(len(calls) * share.count)
-        return elements.map(call_batches, parallel, deterministic=True).prefetch(2 * share.count)
+        made = elements.map(call_batches, parallel, deterministic=True)
+        return run_ahead(made, 2 * share.count)
 
     def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:
         part = batch_size // share.replicas
@@ -71,7 +73,7 @@ class MemorySplit(Split):
             rows = self._gather(tf.where(real, index, 0))
             return {**rows, WEIGHT: tf.cast(real, tf.float32)}
 
-        return tf.data.Dataset.range(batches * share.count).map(batch).prefetch(2 * share.count)
+        return run_ahead(tf.data.Dataset.range(batches * share.count).map(batch), 2 * share.count)
 
     def _shuffled(self, position: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:
         """Returns which rows are at these positions of an epoch, [len(position)] int64."""

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from trainer_module.data.pace import PARALLEL, run_ahead
+
 COMPRESSION = "GZIP"
 
 Arrays = Mapping[str, np.ndarray]
@@ -61,12 +63,8 @@ def parsed_batches(
         framed = tf.reduce_sum(tf.cast(lengths, tf.int64)) + _FRAME * tf.size(records, tf.int64)
         return tf.io.parse_example(records, feature_spec), framed
 
-    batches = (
-        tf.data.TFRecordDataset(files, COMPRESSION, num_parallel_reads=_PARALLEL_READS)
-        .batch(_PARSE_BATCH)
-        .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(1)
-    )
+    records = tf.data.TFRecordDataset(files, COMPRESSION, num_parallel_reads=_PARALLEL_READS)
+    batches = run_ahead(records.batch(_PARSE_BATCH).map(parse, num_parallel_calls=PARALLEL), 1)
     total = 0
     for features, framed in _naming_damage(batches.as_numpy_iterator(), files, feature_spec):
         total += int(framed)

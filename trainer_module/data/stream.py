@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from trainer_module.data.arrays import Arrays
 from trainer_module.data.draws import augment_steps
+from trainer_module.data.pace import PARALLEL, run_ahead
 from trainer_module.data.records import COMPRESSION, check_fixed_length, match_files
 from trainer_module.data.split import WEIGHT, Augment, Call, Share, Split, Tensors
 from trainer_module.data.survey import survey
@@ -90,9 +91,7 @@ class StreamSplit(Split):
 
         steps = self._steps(calls, steps_per_call, batch_size, seed)
         parts = steps.batch(steps_per_call, drop_remainder=True).flat_map(replicas)
-        return parts.map(call_batches, tf.data.AUTOTUNE, deterministic=True).prefetch(
-            2 * share.count
-        )
+        return run_ahead(parts.map(call_batches, PARALLEL, deterministic=True), 2 * share.count)
 
     def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:
         @tf.autograph.experimental.do_not_convert
@@ -111,7 +110,7 @@ class StreamSplit(Split):
             return {**self._parse(records), WEIGHT: weight}
 
         batches = self._records(tf.constant(self._files)).batch(batch_size).flat_map(padded)
-        return batches.map(batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2 * share.count)
+        return run_ahead(batches.map(batch, PARALLEL, deterministic=True), 2 * share.count)
 
     def _steps(
         self, calls: Sequence[Call], steps_per_call: int, batch_size: int, seed: int

@@ -76,4 +76,4 @@ def main(request: dict) -> None:
 if __name__ == "__main__":
     with Watchdog(60.0):
         main(json.loads(Path(sys.argv[1]).read_text()))
-    leave(0, "done")
+    leave(0)

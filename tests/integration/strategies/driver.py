@@ -94,7 +94,7 @@ def main() -> None:
     place = read_place(plain)
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.strategy == "parameter_server" and not place.is_chief:
-        leave(parameter_server.serve(place, plain, str(args.folder)), "the coordinator is gone")
+        leave(parameter_server.serve(place, plain, str(args.folder)))
     with Watchdog(240.0):
         configure_devices(plain)
         shared = make_strategy(plain)
@@ -116,4 +116,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    leave(0, "done")
+    leave(0)

@@ -168,3 +168,14 @@ def test_head_when_asked_for_rows_then_gives_as_many_as_there_are(cache, opened,
         assert list(head) == ["id", "image"]
         assert len(set(head["id"])) == given
         np.testing.assert_array_equal(head["image"], images(head["id"]))
+
+
+def test_split_when_read_then_has_no_tuner_whose_thread_would_be_waited_for(
+    opened, numbered, cache
+):
+    split = opened(numbered(12), cache)
+    datasets = [
+        split.training(plan_calls(0, 3, 3, 3), 3, 4, Share(), 0, AUGMENT),
+        split.evaluation(4, Share()),
+    ]
+    assert [dataset.options().autotune.enabled for dataset in datasets] == [False, False]
