@@ -31,7 +31,7 @@ import tensorflow as tf  # isort: skip
 
 from trainer_module.config import TaskConfig, TrainConfig  # isort: skip
 from trainer_module.config.input import AugmentConfig, InputConfig  # isort: skip
-from trainer_module.data import Share, Split, make_augment, open_split, plan_calls  # isort: skip
+from trainer_module.data import Plan, Share, Split, make_augment, open_split, plan_calls  # isort: skip
 
 SHAPE = (32, 32, 3)
 SPEC = {
@@ -127,7 +127,7 @@ def variants(pattern: str, splits: Mapping[str, Split], batch_size: int) -> list
         steps = split.rows // batch_size
         calls = plan_calls(0, epochs * steps, steps, STEPS_PER_CALL)
         augment = make_augment(AUGMENT, SPEC) if augmented else None
-        return split.training(calls, STEPS_PER_CALL, batch_size, Share(), 0, augment)
+        return split.training(Plan(calls, STEPS_PER_CALL, batch_size, 0, augment), Share())
 
     def parsed() -> tf.data.Dataset:
         return records().map(lambda batch: tf.io.parse_example(batch, SPEC)).prefetch(2)

@@ -17,7 +17,7 @@ import tensorflow as tf  # isort: skip
 
 from trainer_module.config import TaskConfig, TrainConfig  # isort: skip
 from trainer_module.config.yaml_text import parse_yaml  # isort: skip
-from trainer_module.data import Share, Split, make_augment, plan_calls  # isort: skip
+from trainer_module.data import Plan, Share, Split, make_augment, plan_calls  # isort: skip
 from trainer_module.engine import build_engine  # isort: skip
 from trainer_module.strategy import Place  # isort: skip
 from trainer_module.tasks import make_task  # isort: skip
@@ -80,9 +80,8 @@ class Waiting:
             initial=None,
         )
         augment = make_augment(config.input.augment, feature_spec)
-        batches = split.training(
-            planned, steps_per_call, config.batch_size, Share(), config.seed, augment
-        )
+        plan = Plan(planned, steps_per_call, config.batch_size, config.seed, augment)
+        batches = split.training(plan, Share())
         self._train = engine.functions.train
         self._steps = tf.constant(steps_per_call)
         self._batches = TimedIterator(iter(batches))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 from trainer_module.config import TrainConfig
-from trainer_module.data import Augment, Call, MemorySplit, Share, Split
+from trainer_module.data import MemorySplit, Plan, Share, Split
 
 FAST_STEPS = 3
 """Steps of a fast development run."""
@@ -78,16 +79,8 @@ def eagerly(wanted: bool) -> Iterator[None]:
 class FixedSplit(MemorySplit):
     """Rows whose batches are the same in every epoch, in order, and never augmented."""
 
-    def training(
-        self,
-        calls: Sequence[Call],
-        steps_per_call: int,
-        batch_size: int,
-        share: Share,
-        seed: int,
-        augment: Augment | None = None,
-    ) -> tf.data.Dataset:
-        return super().training(calls, steps_per_call, batch_size, share, seed, None)
+    def training(self, plan: Plan, share: Share) -> tf.data.Dataset:
+        return super().training(dataclasses.replace(plan, augment=None), share)
 
     def _shuffled(self, position: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:
         return position

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from trainer_module import stopping, watchdog
 from trainer_module.config import TrainConfig
-from trainer_module.data import Augment, Call, Share, Split, plan_calls
+from trainer_module.data import Augment, Call, Plan, Share, Split, plan_calls
 from trainer_module.runner import Runner, plan_until
 from trainer_module.state import TrainState
 from trainer_module.step import StepFunctions
@@ -73,14 +73,9 @@ class CoordinatorRunner(Runner):
         def worker_batches() -> tf.data.Dataset:
             number = self._worker_number.assign_add(1)
             # One worker alone might take every part, and one more for each that another dropped.
-            return self._train_split.training(
-                parts,
-                longest,
-                self._config.batch_size,
-                Share(),
-                self._config.seed + number * 2**32,
-                self._augment,
-            ).repeat()
+            seed = self._config.seed + number * 2**32
+            plan = Plan(parts, longest, self._config.batch_size, seed, self._augment)
+            return self._train_split.training(plan, Share()).repeat()
 
         self._batches = iter(self._coordinator.create_per_worker_dataset(worker_batches))
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from trainer_module import watchdog
 from trainer_module.config import TrainConfig
-from trainer_module.data import Augment, Share, Split, plan_calls
+from trainer_module.data import Augment, Plan, Share, Split, plan_calls
 from trainer_module.step import StepFunctions
 from trainer_module.strategy import Place, share_of
 from trainer_module.trace_guard import TraceGuard
@@ -105,21 +105,15 @@ class SynchronousRunner(Runner):
     def begin(self, step: int, steps_per_call: int) -> None:
         steps_per_epoch = self._train_split.rows // self._config.batch_size
         until = min(plan_until(step, steps_per_epoch), self._total_steps)
+        config = self._config
         calls = plan_calls(step, until, steps_per_epoch, steps_per_call)
+        plan = Plan(calls, steps_per_call, config.batch_size, config.seed, self._augment)
         self._planned = calls[-1].start + calls[-1].steps
         self._step, self._steps_per_call = step, steps_per_call
 
         def batches(share: Share) -> tf.data.Dataset:
-            dataset = self._train_split.training(
-                calls,
-                steps_per_call,
-                self._config.batch_size,
-                share,
-                self._config.seed,
-                self._augment,
-            )
             # One trace serves calls of every length.
-            return dataset.map(_forget_steps)
+            return self._train_split.training(plan, share).map(_forget_steps)
 
         self._iterator = iter(self._distribute(batches))
 

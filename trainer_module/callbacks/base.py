@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from trainer_module.config import TrainConfig
-from trainer_module.data import Augment, Split
+from trainer_module.data import Arrays, Augment, Call, Plan, Share, Split
 from trainer_module.state import TrainState
 from trainer_module.tasks.base import Task
 
@@ -42,6 +42,13 @@ class Training:
     augment: Augment | None = None
     names: tuple[str, ...] = ()
     stopped: str | None = None
+
+    def read_batch(self, step: int) -> Arrays:
+        """Returns the global batch of a step, [batch_size, *shape] a feature, as it sees it."""
+        config = self.config
+        plan = Plan([Call(step, 1)], 1, config.batch_size, config.seed, self.augment)
+        batch = next(iter(self.train_split.training(plan, Share())))
+        return {name: values[0].numpy() for name, values in batch.items()}
 
     def stop(self, reason: str) -> None:
         """Ends the training after this call or epoch: it is evaluated, and the best exported."""

@@ -14,7 +14,6 @@ from trainer_module.callbacks.base import Callback, Training, Values
 from trainer_module.callbacks.events import EventWriter
 from trainer_module.callbacks.layer_report import is_norm, without_norms
 from trainer_module.config import TensorBoardConfig, TrainConfig
-from trainer_module.data import Call, Share
 from trainer_module.optimizers import variable_name
 
 
@@ -123,15 +122,7 @@ def first_images(training: Training, count: int) -> dict[str, np.ndarray]:
     Raises:
         ValueError: if no feature is an image: rank 4, with 1, 3 or 4 channels.
     """
-    config = training.config
-    batch = next(
-        iter(
-            training.train_split.training(
-                [Call(0, 1)], 1, config.batch_size, Share(), config.seed, training.augment
-            )
-        )
-    )
-    found = {name: values[0, :count].numpy() for name, values in batch.items()}
+    found = {name: values[:count] for name, values in training.read_batch(0).items()}
     images = {
         name: _as_pixels(values)
         for name, values in found.items()

@@ -5,7 +5,7 @@ from trainer_module.data.augment import ImageAugment, make_augment
 from trainer_module.data.mapped import MappedSplit
 from trainer_module.data.memory import MemorySplit
 from trainer_module.data.opening import open_split
-from trainer_module.data.split import WEIGHT, Augment, Call, Share, Split, plan_calls
+from trainer_module.data.split import WEIGHT, Augment, Call, Plan, Share, Split, plan_calls
 from trainer_module.data.stream import StreamSplit
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ImageAugment",
     "MappedSplit",
     "MemorySplit",
+    "Plan",
     "Share",
     "Split",
     "StreamSplit",

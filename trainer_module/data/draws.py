@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from trainer_module.data.split import Augment, Share, Tensors
+from trainer_module.data.split import Plan, Share, Tensors
 
 
 def augment_steps(
-    augment: Augment,
-    rows: Tensors,
-    steps: tf.Tensor,
-    replica: tf.Tensor,
-    batch_size: int,
-    share: Share,
-    seed: int,
+    rows: Tensors, steps: tf.Tensor, replica: tf.Tensor, plan: Plan, share: Share
 ) -> Tensors:
-    """Augments a replica's rows of one or more steps.
+    """Augments a replica's rows of one or more steps, if the plan has an augmentation.
 
     The numbers are drawn for the whole global batch, and the replica takes those of its rows: a
     row is changed in the same way however many replicas share the step.
@@ -26,11 +20,14 @@ def augment_steps(
         steps: [n], int64.
         replica: index among all replicas, int64 scalar.
     """
-    part = batch_size // share.replicas
+    augment = plan.augment
+    if augment is None:
+        return rows
+    part = plan.batch_size // share.replicas
 
     def draw(step: tf.Tensor) -> tf.Tensor:
         uniforms = tf.random.stateless_uniform(
-            [batch_size, augment.draws], seed=tf.stack([tf.cast(seed, tf.int64), step])
+            [plan.batch_size, augment.draws], seed=tf.stack([tf.cast(plan.seed, tf.int64), step])
         )
         first = tf.cast(replica, tf.int32) * part
         return tf.ensure_shape(uniforms[first : first + part], [part, augment.draws])

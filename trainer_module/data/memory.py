@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ import tensorflow as tf
 from trainer_module.data.arrays import Arrays, row_count
 from trainer_module.data.draws import augment_steps
 from trainer_module.data.pace import PARALLEL, run_ahead
-from trainer_module.data.split import WEIGHT, Augment, Call, Share, Split, Tensors
+from trainer_module.data.split import WEIGHT, Plan, Share, Split, Tensors
 
 
 class MemorySplit(Split):
@@ -26,38 +26,29 @@ class MemorySplit(Split):
         chosen = self._gather(tf.range(min(count, self.rows), dtype=tf.int64))
         return {name: values.numpy() for name, values in chosen.items()}
 
-    def training(
-        self,
-        calls: Sequence[Call],
-        steps_per_call: int,
-        batch_size: int,
-        share: Share,
-        seed: int,
-        augment: Augment | None = None,
-    ) -> tf.data.Dataset:
-        steps_per_epoch = self.rows // batch_size
-        part = batch_size // share.replicas
-        starts = tf.constant(np.repeat([call.start for call in calls], share.count), tf.int64)
+    def training(self, plan: Plan, share: Share) -> tf.data.Dataset:
+        steps_per_epoch = self.rows // plan.batch_size
+        part = plan.batch_size // share.replicas
+        starts = tf.constant(np.repeat([call.start for call in plan.calls], share.count), tf.int64)
 
         @tf.autograph.experimental.do_not_convert
         def call_batches(element: tf.Tensor) -> Tensors:
             replica = share.first + element % share.count
-            steps = tf.gather(starts, element) + tf.range(steps_per_call, dtype=tf.int64)
+            steps = tf.gather(starts, element) + tf.range(plan.steps_per_call, dtype=tf.int64)
             # A call stays in its epoch: what lies beyond is never read.
             epoch = steps[0] // steps_per_epoch
-            first = steps % steps_per_epoch * batch_size + replica * part
+            first = steps % steps_per_epoch * plan.batch_size + replica * part
             position = first[:, tf.newaxis] + tf.range(part, dtype=tf.int64)
-            rows = self._gather(self._shuffled(tf.reshape(position, [-1]), seed, epoch))
-            if augment is not None:
-                rows = augment_steps(augment, rows, steps, replica, batch_size, share, seed)
+            chosen = self._shuffled(tf.reshape(position, [-1]), plan.seed, epoch)
+            rows = augment_steps(self._gather(chosen), steps, replica, plan, share)
             return {
-                name: tf.reshape(values, [steps_per_call, part, *values.shape[1:]])
+                name: tf.reshape(values, [plan.steps_per_call, part, *values.shape[1:]])
                 for name, values in rows.items()
             }
 
         # An augmentation costs about ten times the gather, which leaves the cores to the step.
-        parallel = 1 if augment is None else PARALLEL
-        elements = tf.data.Dataset.range(len(calls) * share.count)
+        parallel = 1 if plan.augment is None else PARALLEL
+        elements = tf.data.Dataset.range(len(plan.calls) * share.count)
         made = elements.map(call_batches, parallel, deterministic=True)
         return run_ahead(made, 2 * share.count)
 

@@ -61,6 +61,27 @@ def plan_calls(
     return calls
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The batches of a training, whoever reads them.
+
+    Attributes:
+        calls: in order.
+        steps_per_call: of the longest.
+        batch_size: global; a replica's part is `batch_size / share.replicas`.
+        seed: an integer, or an int64 scalar where the graph that reads draws it: then each process
+            that reads gets an order of its own.
+        augment: applied to every batch, with numbers drawn from (seed, step) for the whole global
+            batch, so that a row is changed in the same way however many replicas share the step.
+    """
+
+    calls: Sequence[Call]
+    steps_per_call: int
+    batch_size: int
+    seed: int
+    augment: Augment | None = None
+
+
 class Augment(Protocol):
     """A random change of a training batch.
 
@@ -88,34 +109,17 @@ class Split(abc.ABC):
         """Returns up to `count` examples, [rows, *shape] a feature."""
 
     @abc.abstractmethod
-    def training(
-        self,
-        calls: Sequence[Call],
-        steps_per_call: int,
-        batch_size: int,
-        share: Share,
-        seed: int,
-        augment: Augment | None = None,
-    ) -> tf.data.Dataset:
-        """Returns the batches of the calls, all those of one call in one element.
+    def training(self, plan: Plan, share: Share) -> tf.data.Dataset:
+        """Returns the batches of the plan's calls, all those of one call in one element.
 
         Each epoch is a permutation of the rows of its own, drawn from (seed, epoch); rows beyond
         the last whole batch sit that epoch out. A step holds the same rows however many replicas
         share it. Fetching a whole call at once costs the loop one visit to the iterator a call.
 
-        Args:
-            steps_per_call: the longest call; every element has this many batches, so that one
-                trace serves all. Of a shorter call the batches beyond its steps mean nothing.
-            batch_size: global; a replica's part is `batch_size / share.replicas`.
-            seed: an integer, or an int64 scalar where the graph that reads draws it: then each
-                process that reads gets an order of its own.
-            augment: applied to every batch, with numbers drawn from (seed, step) for the whole
-                global batch, so that a row is changed in the same way however many replicas share
-                the step.
-
         Returns:
             Feature dicts, [steps_per_call, batch_size / replicas, *shape] each; `share.count`
-            consecutive elements make up a call.
+            consecutive elements make up a call. Every element has as many batches, so that one
+            trace serves all: of a shorter call those beyond its steps mean nothing.
         """
 
     @abc.abstractmethod

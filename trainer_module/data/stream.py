@@ -17,7 +17,7 @@ from trainer_module.data.arrays import Arrays
 from trainer_module.data.draws import augment_steps
 from trainer_module.data.pace import PARALLEL, run_ahead
 from trainer_module.data.records import COMPRESSION, check_fixed_length, match_files
-from trainer_module.data.split import WEIGHT, Augment, Call, Share, Split, Tensors
+from trainer_module.data.split import WEIGHT, Plan, Share, Split, Tensors
 from trainer_module.data.survey import survey
 
 SHUFFLE_BUFFER = 10_000
@@ -61,24 +61,14 @@ class StreamSplit(Split):
         records = next(iter(self._records(tf.constant(self._files)).batch(count)))
         return {name: values.numpy() for name, values in self._parse(records).items()}
 
-    def training(
-        self,
-        calls: Sequence[Call],
-        steps_per_call: int,
-        batch_size: int,
-        share: Share,
-        seed: int,
-        augment: Augment | None = None,
-    ) -> tf.data.Dataset:
-        part = batch_size // share.replicas
+    def training(self, plan: Plan, share: Share) -> tf.data.Dataset:
+        part = plan.batch_size // share.replicas
 
         @tf.autograph.experimental.do_not_convert
         def call_batches(records: tf.Tensor, steps: tf.Tensor, replica: tf.Tensor) -> Tensors:
-            rows = self._parse(records)
-            if augment is not None:
-                rows = augment_steps(augment, rows, steps, replica, batch_size, share, seed)
+            rows = augment_steps(self._parse(records), steps, replica, plan, share)
             return {
-                name: tf.reshape(values, [steps_per_call, part, *values.shape[1:]])
+                name: tf.reshape(values, [plan.steps_per_call, part, *values.shape[1:]])
                 for name, values in rows.items()
             }
 
@@ -89,8 +79,7 @@ class StreamSplit(Split):
                 (_divided(records, share), tf.tile(steps[tf.newaxis], [share.count, 1]), own)
             )
 
-        steps = self._steps(calls, steps_per_call, batch_size, seed)
-        parts = steps.batch(steps_per_call, drop_remainder=True).flat_map(replicas)
+        parts = self._steps(plan).batch(plan.steps_per_call, drop_remainder=True).flat_map(replicas)
         return run_ahead(parts.map(call_batches, PARALLEL, deterministic=True), 2 * share.count)
 
     def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:
@@ -112,13 +101,12 @@ class StreamSplit(Split):
         batches = self._records(tf.constant(self._files)).batch(batch_size).flat_map(padded)
         return run_ahead(batches.map(batch, PARALLEL, deterministic=True), 2 * share.count)
 
-    def _steps(
-        self, calls: Sequence[Call], steps_per_call: int, batch_size: int, seed: int
-    ) -> tf.data.Dataset:
+    def _steps(self, plan: Plan) -> tf.data.Dataset:
         """Returns (serialized records [batch_size], number of the step), `steps_per_call` a call.
 
         The last step of a shorter call fills it up.
         """
+        calls, batch_size = plan.calls, plan.batch_size
         steps_per_epoch = self.rows // batch_size
         starts = np.array([call.start for call in calls], np.int64)
         lengths = np.array([call.steps for call in calls], np.int64)
@@ -127,13 +115,13 @@ class StreamSplit(Split):
         start = int(starts[0]) if calls else 0
         numbers = start + np.arange(lengths.sum())
         times = np.ones(len(numbers), np.int64)
-        times[np.cumsum(lengths) - 1] += steps_per_call - lengths
+        times[np.cumsum(lengths) - 1] += plan.steps_per_call - lengths
         first_epoch = start // steps_per_epoch
 
         @tf.autograph.experimental.do_not_convert
         def epoch_steps(epoch: tf.Tensor) -> tf.data.Dataset:
             done = tf.where(epoch == first_epoch, start % steps_per_epoch * batch_size, 0)
-            records = self._shuffled(epoch, seed).take(steps_per_epoch * batch_size)
+            records = self._shuffled(epoch, plan.seed).take(steps_per_epoch * batch_size)
             return records.skip(tf.cast(done, tf.int64)).batch(batch_size, drop_remainder=True)
 
         epochs = -(-(start + len(numbers)) // steps_per_epoch)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer_module.data import Arrays, Call, Share
 from trainer_module.numerics.finding import Finding, NonFiniteError, is_finite
 from trainer_module.numerics.replay import diagnose
 from trainer_module.numerics.snapshot import REPORT, Origin, Snapshot, take, write
@@ -93,7 +92,7 @@ def _report(training: Training, snapshot: Snapshot, known: str) -> NonFiniteErro
         steps_per_epoch=training.steps_per_epoch,
         total_steps=training.total_steps,
     )
-    batch = read_batch(training, snapshot.step)
+    batch = training.read_batch(snapshot.step)
     folder = Path(training.folder) / FOLDER / f"step-{snapshot.step}"
     partial = folder.with_name(f".partial-{folder.name}")
     if training.is_chief:
@@ -121,12 +120,3 @@ def _report(training: Training, snapshot: Snapshot, known: str) -> NonFiniteErro
         finding=finding,
         folder=str(folder),
     )
-
-
-def read_batch(training: Training, step: int) -> Arrays:
-    """Returns the global batch of a step, [batch_size, *shape] a feature, as the step saw it."""
-    config = training.config
-    dataset = training.train_split.training(
-        [Call(step, 1)], 1, config.batch_size, Share(), config.seed, training.augment
-    )
-    return {name: values[0].numpy() for name, values in next(iter(dataset)).items()}

@@ -21,7 +21,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils  # i
 
 from trainer_module.callbacks import Callback, Values  # isort: skip
 from trainer_module.config import TrainConfig  # isort: skip
-from trainer_module.data import MemorySplit, Share, plan_calls  # isort: skip
+from trainer_module.data import MemorySplit, Plan, Share, plan_calls  # isort: skip
 from trainer_module.engine import Engine, build_engine  # isort: skip
 from trainer_module.loop import TrainResult, train  # isort: skip
 from trainer_module.strategy import Place  # isort: skip
@@ -185,7 +185,7 @@ class SmallEngine(Engine):
 def first_batches(train_rows: Rows) -> list[dict[str, tf.Tensor]]:
     """The first four batches of a small training."""
     calls = plan_calls(0, 4, 10, 1)
-    dataset = MemorySplit(train_rows).training(calls, 1, 32, Share(), seed=0)
+    dataset = MemorySplit(train_rows).training(Plan(calls, 1, 32, seed=0), Share())
     return [{name: value[0] for name, value in batch.items()} for batch in dataset]
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf  # isort: skip
 
 from trainer_module.callbacks import Callback  # isort: skip
 from trainer_module.config import TrainConfig  # isort: skip
-from trainer_module.data import Call, MemorySplit, Share  # isort: skip
+from trainer_module.data import Call, MemorySplit, Plan, Share  # isort: skip
 from trainer_module.debug import eagerly, folder_of, limit, prepare_folder  # isort: skip
 from trainer_module.loop import TrainResult, train  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
@@ -83,7 +83,7 @@ def test_folder_when_it_is_a_fast_dev_run_then_is_its_own_and_empty_each_time(tm
 
 
 def _batches(split, calls, share=None, augment=None) -> list[np.ndarray]:
-    dataset = split.training(calls, 2, 32, share or Share(), 0, augment)
+    dataset = split.training(Plan(calls, 2, 32, 0, augment), share or Share())
     return [element["image"].numpy() for element in dataset]
 
 

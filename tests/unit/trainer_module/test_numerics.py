@@ -16,6 +16,7 @@ import pytest
 import trainer_module  # before TensorFlow: it chooses the Keras
 
 from trainer_module import numerics  # isort: skip
+from trainer_module.callbacks import Training  # isort: skip
 from trainer_module.config import TaskConfig, TrainConfig  # isort: skip
 from trainer_module.data import Arrays, MemorySplit  # isort: skip
 from trainer_module.loop import train  # isort: skip
@@ -298,8 +299,7 @@ def test_training_when_gradients_overflow_in_float16_then_fails_once_the_scale_i
 
 
 def test_folder_when_a_step_is_bad_then_holds_the_rows_that_the_step_saw(failures, train_rows):
-    split = MemorySplit(train_rows)
-    step = numerics.search.read_batch(_Reads(split), 13)
+    step = Training.read_batch(_Reads(MemorySplit(train_rows)), 13)
     with np.load(failures["layer"].folder / "batch.npz") as batch:
         assert set(batch) == set(train_rows)
         for name in train_rows:

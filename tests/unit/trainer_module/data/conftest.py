@@ -17,6 +17,7 @@ from trainer_module.config.input import InputConfig  # isort: skip
 from trainer_module.data import (  # isort: skip
     WEIGHT,
     Augment,
+    Plan,
     Share,
     Split,
     open_split,
@@ -111,7 +112,8 @@ def train_steps() -> Callable[..., list[Step]]:
         part = batch_size // shares[0].replicas
         by_replica: list[list[Step]] = []
         for share in shares:
-            dataset = split.training(calls, steps_per_call, batch_size, share, seed, augment)
+            plan = Plan(calls, steps_per_call, batch_size, seed, augment)
+            dataset = split.training(plan, share)
             elements = list(dataset.as_numpy_iterator())
             assert len(elements) == len(calls) * share.count
             for element in elements:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainer_module.config.input import AugmentConfig
-from trainer_module.data import WEIGHT, Call, ImageAugment, Share, plan_calls
+from trainer_module.data import WEIGHT, Call, ImageAugment, Plan, Share, plan_calls
 
 CACHES = ("memory", "file", "none")
 AUGMENT = ImageAugment(
@@ -175,7 +175,7 @@ def test_split_when_read_then_has_no_tuner_whose_thread_would_be_waited_for(
 ):
     split = opened(numbered(12), cache)
     datasets = [
-        split.training(plan_calls(0, 3, 3, 3), 3, 4, Share(), 0, AUGMENT),
+        split.training(Plan(plan_calls(0, 3, 3, 3), 3, 4, 0, AUGMENT), Share()),
         split.evaluation(4, Share()),
     ]
     assert [dataset.options().autotune.enabled for dataset in datasets] == [False, False]

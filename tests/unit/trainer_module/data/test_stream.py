@@ -12,7 +12,7 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
 import tensorflow as tf  # isort: skip
 
-from trainer_module.data import Call, Share, survey  # isort: skip
+from trainer_module.data import Call, Plan, Share, survey  # isort: skip
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def test_stream_split_when_a_file_has_changed_then_passes_over_them_again(opened
 
 def test_stream_split_when_there_are_no_calls_then_gives_nothing(opened, numbered):
     split = opened(numbered(24), "none")
-    assert list(split.training([], 3, 6, Share(), seed=0)) == []
+    assert list(split.training(Plan([], 3, 6, seed=0), Share())) == []
 
 
 def test_stream_split_when_calls_do_not_follow_one_another_then_refuses(opened, numbered):
     split = opened(numbered(24), "none")
     with pytest.raises(ValueError, match=r"calls: found .*follow one another"):
-        split.training([Call(0, 2), Call(3, 1)], 2, 6, Share(), seed=0)
+        split.training(Plan([Call(0, 2), Call(3, 1)], 2, 6, seed=0), Share())
