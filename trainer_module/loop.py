@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,12 @@ from trainer_module.config import TrainConfig
 from trainer_module.data import Augment, Split
 from trainer_module.engine import Engine, build_engine
 from trainer_module.runner import CallSizer, timed
+from trainer_module.state import random_generators
 from trainer_module.strategy import make_strategy, read_place
 from trainer_module.tasks.base import Task
 from trainer_module.warm_start import Weights
+
+_ELSEWHERE = "another worker asked for it"
 
 _NONE = -1.0
 """Step of a checkpoint that does not exist, among the numbers that workers agree on."""
@@ -152,9 +156,8 @@ class _Loop:
         """Runs to the last step, or to where a callback stops it; returns that step."""
         self._restore()
         training = self._training
-        try:
-            for callback in self._callbacks:
-                callback.on_train_begin(training)
+        with self._telling_callbacks():
+            self._stop_together()
             if self._owes_evaluation:
                 self._evaluate_and_save(leave=False)
             if self._done < training.total_steps and not training.stopped:
@@ -162,11 +165,37 @@ class _Loop:
             while self._done < training.total_steps and not training.stopped:
                 self._call()
                 stopping.listen()
-        finally:
-            stopping.forget()
-            for callback in self._callbacks:
-                callback.on_train_end(self._done)
         return self._done
+
+    @contextlib.contextmanager
+    def _telling_callbacks(self) -> Iterator[None]:
+        """Tells callbacks of the begin, and those of the end that were told of the begin.
+
+        All of them, whatever happens; the first error is the one to be known.
+        """
+        begun: list[Callback] = []
+        first: BaseException | None = None
+        try:
+            for callback in self._callbacks:
+                callback.on_train_begin(self._training)
+                begun.append(callback)
+            yield
+        except BaseException as error:
+            first = error
+        stopping.forget()
+        for callback in begun:
+            try:
+                callback.on_train_end(self._done)
+            except Exception as error:
+                first = first or error
+        if first is not None:
+            raise first
+
+    def _stop_together(self) -> None:
+        """Makes a stop that a callback asked for in one worker one of all."""
+        (stop,) = self._engine.runner.agree(float(self._training.stopped is not None))
+        if stop:
+            self._training.stop(_ELSEWHERE)
 
     @property
     def _call_size(self) -> int:
@@ -236,8 +265,8 @@ class _Loop:
         stop, leave, seconds = self._engine.runner.agree(
             float(training.stopped is not None), float(stopping.stop_requested()), seconds
         )
-        if stop and not training.stopped:
-            training.stop("another worker asked for it")
+        if stop:
+            training.stop(_ELSEWHERE)
         self._owes_evaluation = self._done % steps_per_epoch == 0 or training.stopped is not None
         self._evaluate_and_save(bool(leave))
         resized = self._sizer is not None and self._sizer.measured(n, seconds)
@@ -280,8 +309,13 @@ class _Loop:
         average = self._engine.state.average
         if average is not None:
             average.swap()
+        drawn = self._generator_states()
         vector = self._engine.runner.evaluate(stopping.stop_requested)
-        if vector is not None:
+        if vector is None:
+            # The rerun evaluates from the start, and is to draw the same numbers.
+            for variable, value in drawn:
+                variable.assign(value)
+        else:
             evaluation = functions.evaluation_layout.read(vector)
             self._keep_if_best(evaluation[training.config.best.metric])
         if average is not None:
@@ -293,9 +327,16 @@ class _Loop:
         epoch = -(-self._done // training.steps_per_epoch)
         for callback in self._callbacks:
             callback.on_epoch_end(epoch, self._done, means, evaluation)
+        self._stop_together()
         self._sums = np.zeros_like(self._sums)
         self._epoch_steps = 0
         return True
+
+    def _generator_states(self) -> list[tuple[tf.Variable, tf.Tensor]]:
+        """Returns where the model's random generators are, in each replica of this process."""
+        local = tf.distribute.get_strategy().experimental_local_results
+        generators = random_generators(self._engine.state.model)
+        return [(v, tf.identity(v)) for one in generators for v in local(one.state)]
 
     def _keep_if_best(self, value: float) -> None:
         best = self._training.config.best

@@ -29,14 +29,26 @@ class Layout:
     Attributes:
         size: of the vector.
         names: of all values that `read` returns, in order.
+
+    Args:
+        extras: what is meant over the steps.
+        skipped: the extra that counts the steps that were skipped, if steps can be.
+        not_skipped: the extras that are 0 in such a step, and meant over the others.
     """
 
     def __init__(
-        self, losses: Sequence[str], measured: Mapping[str, Metric], extras: Sequence[str] = ()
+        self,
+        losses: Sequence[str],
+        measured: Mapping[str, Metric],
+        extras: Sequence[str] = (),
+        skipped: str | None = None,
+        not_skipped: Sequence[str] = (),
     ) -> None:
         self._losses = [f"{LOSS}/{name}" for name in losses]
         self._metrics = dict(measured)
         self._extras = list(extras)
+        self._skipped = skipped
+        self._not_skipped = frozenset(not_skipped)
         self._rows = 1 + len(self._losses) + sum(m.size for m in self._metrics.values())
         self.size = self._rows + 1 + len(self._extras)
         self.names = [LOSS, *self._losses, *self._metrics, *self._extras]
@@ -59,8 +71,11 @@ class Layout:
             sums = np.asarray(vector[place : place + metric.size], np.float64)
             values[name] = metric.result(sums, rows)
             place += metric.size
-        for offset, name in enumerate(self._extras, start=self._rows + 1):
-            values[name] = float(vector[offset]) / (steps or 1)
+        extras = dict(zip(self._extras, vector[self._rows + 1 :].tolist(), strict=True))
+        skipped = extras[self._skipped] if self._skipped else 0.0
+        for name, total in extras.items():
+            taken = (steps or 1) - (skipped if name in self._not_skipped else 0.0)
+            values[name] = total / max(taken, 1.0)
         return values
 
 

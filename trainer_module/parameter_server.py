@@ -73,7 +73,7 @@ class CoordinatorRunner(Runner):
         def worker_batches() -> tf.data.Dataset:
             number = self._worker_number.assign_add(1)
             # One worker alone might take every part, and one more for each that another dropped.
-            seed = self._config.seed + number * 2**32
+            seed = worker_seed(self._config.seed, number)
             plan = Plan(parts, longest, self._config.batch_size, seed, self._augment)
             return self._train_split.training(plan, Share()).repeat()
 
@@ -97,7 +97,7 @@ class CoordinatorRunner(Runner):
         self._coordinator.join()
         # Not counted by the workers: one that dies after it counted would be counted twice.
         self._state.step.assign(first + steps)
-        watchdog.beat()
+        watchdog.beat(trained=True)
         return np.sum([result.fetch() for result in results], axis=0, dtype=np.float64)
 
     def evaluate(self, leave: Callable[[], bool] = lambda: False) -> np.ndarray | None:
@@ -108,6 +108,15 @@ class CoordinatorRunner(Runner):
             total = total + self._evaluate_batch(features).numpy().astype(np.float64)
             watchdog.beat()
         return np.asarray(total)
+
+
+def worker_seed(seed: int, number: tf.Tensor) -> tf.Tensor:
+    """Returns the seed of a worker's batches, int64 scalar, below 2^31.
+
+    A seed of more than 32 bits would be cut to them where rows are shuffled.
+    """
+    key = tf.stack([tf.constant(seed, tf.int64), number])
+    return tf.random.stateless_uniform([], key, maxval=2**31 - 1, dtype=tf.int64)
 
 
 def divide(call: Call, workers: int) -> Sequence[Call]:

@@ -121,7 +121,7 @@ class SynchronousRunner(Runner):
         if self._step == self._planned:
             self.begin(self._step, self._steps_per_call)
         vector = self._train(self._iterator, tf.constant(steps)).numpy()
-        watchdog.beat()
+        watchdog.beat(trained=True)
         self._step += steps
         return vector.astype(np.float64)
 

@@ -6,6 +6,7 @@ update its own copy of the variables with the same numbers. What is reported tra
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -81,19 +82,24 @@ class ReplicaStep:
         """Returns the layout of the vector that a step returns."""
         losses = [name for player in self._state.players for name in player.phase.losses]
         extras = []
+        norms = []
         for player in self._state.players:
             suffix = "" if len(self._state.players) == 1 else f"/{player.phase.name}"
             extras += [GRADIENT_NORM + suffix, LEARNING_RATE + suffix]
+            norms.append(GRADIENT_NORM + suffix)
         if self._state.scale is not None:
             extras += [LOSS_SCALE, SKIPPED]
         if self._config.debug.layer_report:
-            extras += [
+            report = [
                 f"{kind}/{variable_name(variable)}"
                 for player in self._state.players
                 for variable in player.optimizer.targets
                 for kind in ("gradient", "weight", "update")
             ]
-        return Layout(losses, self._measured, extras)
+            extras += report
+            norms += report
+        skipped = None if self._state.scale is None else SKIPPED
+        return Layout(losses, self._measured, extras, skipped, norms)
 
     def __call__(self, features: Tensors, factor: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Takes the step.
@@ -107,7 +113,7 @@ class ReplicaStep:
             The step's vector, the same in every replica.
         """
         vectors: list[tf.Tensor] = []
-        extras: list[tf.Tensor] = []
+        pairs: list[tuple[tf.Tensor, tf.Tensor]] = []
         report: list[tf.Tensor] = []
         finite = tf.constant(True)
         for player in self._state.players:
@@ -116,16 +122,20 @@ class ReplicaStep:
                 norm, rate, norms = self._apply(player, gradients, factor, step)
                 finite = tf.logical_and(finite, tf.math.is_finite(norm))
             vectors.append(vector)
-            extras += [norm, rate]
+            pairs.append((norm, rate))
             report += norms
         if self._state.average is not None:
             self._state.average.update(step)
+        extras = []
         if self._state.scale is not None:
-            extras = [tf.where(tf.math.is_finite(value), value, 0.0) for value in extras]
+            # A step that is skipped has no norms: they are meant over those that are taken.
+            pairs = [(tf.where(finite, norm, 0.0), rate) for norm, rate in pairs]
+            report = [tf.where(finite, norm, 0.0) for norm in report]
             extras += [self._state.scale.read(), 1.0 - tf.cast(finite, tf.float32)]
             self._state.scale.update(finite)
         rows = tf.constant(float(self._config.batch_size))
-        return tf.concat([*self._join(vectors), tf.stack([rows, *extras, *report])], axis=0)
+        rest = tf.stack([rows, *itertools.chain(*pairs), *extras, *report])
+        return tf.concat([*self._join(vectors), rest], axis=0)
 
     def _join(self, vectors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Returns one vector of the players', in parts: loss, sums of each loss, metrics' sums.

@@ -47,10 +47,10 @@ class _Beats:
 _beats = _Beats()
 
 
-def beat() -> None:
-    """Tells that a call has ended."""
+def beat(trained: bool = False) -> None:
+    """Tells that a call has ended; a training call is one that need not trace any more."""
     _beats.last = time.monotonic()
-    _beats.count += 1
+    _beats.count += trained
 
 
 def saved(step: int) -> None:
@@ -62,7 +62,7 @@ class Watchdog:
     """Ends the process with `EXIT_CODE` if no call ends for `seconds`, as a context.
 
     Args:
-        seconds: three times that until the first call ends, which traces and connects.
+        seconds: three times that until the first training call ends, which traces and connects.
     """
 
     def __init__(self, seconds: float) -> None:

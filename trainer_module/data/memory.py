@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from trainer_module.data.arrays import Arrays, row_count
 from trainer_module.data.draws import augment_steps
-from trainer_module.data.pace import PARALLEL, run_ahead
+from trainer_module.data.pace import parallel, run_ahead
 from trainer_module.data.split import WEIGHT, Plan, Share, Split, Tensors
 
 
@@ -47,9 +48,16 @@ class MemorySplit(Split):
             }
 
         # An augmentation costs about ten times the gather, which leaves the cores to the step.
-        parallel = 1 if plan.augment is None else PARALLEL
+        size = (
+            plan.steps_per_call
+            * part
+            * sum(
+                math.prod(values.shape[1:]) * values.dtype.size for values in self._tensors.values()
+            )
+        )
+        side_by_side = 1 if plan.augment is None else parallel(size)
         elements = tf.data.Dataset.range(len(plan.calls) * share.count)
-        made = elements.map(call_batches, parallel, deterministic=True)
+        made = elements.map(call_batches, side_by_side, deterministic=True)
         return run_ahead(made, 2 * share.count)
 
     def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from trainer_module.data.pace import PARALLEL, run_ahead
+from trainer_module.data.pace import parallel, row_bytes, run_ahead
 
 COMPRESSION = "GZIP"
 
@@ -17,6 +17,7 @@ Arrays = Mapping[str, np.ndarray]
 Element = TypeVar("Element")
 
 _PARSE_BATCH = 1024
+_PARSE_BYTES = 32 * 2**20
 _PARALLEL_READS = 4
 # What TFRecord adds to a record: its length (8 bytes) and two checksums (4 bytes each).
 _FRAME = 16
@@ -64,7 +65,10 @@ def parsed_batches(
         return tf.io.parse_example(records, feature_spec), framed
 
     records = tf.data.TFRecordDataset(files, COMPRESSION, num_parallel_reads=_PARALLEL_READS)
-    batches = run_ahead(records.batch(_PARSE_BATCH).map(parse, num_parallel_calls=PARALLEL), 1)
+    check_fixed_length(feature_spec)
+    row = max(1, row_bytes(feature_spec))
+    size = max(1, min(_PARSE_BATCH, _PARSE_BYTES // row))
+    batches = run_ahead(records.batch(size).map(parse, parallel(size * row)), 1)
     total = 0
     for features, framed in _naming_damage(batches.as_numpy_iterator(), files, feature_spec):
         total += int(framed)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from trainer_module.data.arrays import Arrays
 from trainer_module.data.draws import augment_steps
-from trainer_module.data.pace import PARALLEL, run_ahead
+from trainer_module.data.pace import parallel, row_bytes, run_ahead
 from trainer_module.data.records import COMPRESSION, check_fixed_length, match_files
 from trainer_module.data.split import WEIGHT, Plan, Share, Split, Tensors
 from trainer_module.data.survey import survey
@@ -80,7 +80,9 @@ class StreamSplit(Split):
             )
 
         parts = self._steps(plan).batch(plan.steps_per_call, drop_remainder=True).flat_map(replicas)
-        return run_ahead(parts.map(call_batches, PARALLEL, deterministic=True), 2 * share.count)
+        side_by_side = parallel(plan.steps_per_call * part * row_bytes(self._spec))
+        made = parts.map(call_batches, side_by_side, deterministic=True)
+        return run_ahead(made, 2 * share.count)
 
     def evaluation(self, batch_size: int, share: Share) -> tf.data.Dataset:
         @tf.autograph.experimental.do_not_convert
@@ -99,7 +101,9 @@ class StreamSplit(Split):
             return {**self._parse(records), WEIGHT: weight}
 
         batches = self._records(tf.constant(self._files)).batch(batch_size).flat_map(padded)
-        return run_ahead(batches.map(batch, PARALLEL, deterministic=True), 2 * share.count)
+        side_by_side = parallel(batch_size // share.replicas * row_bytes(self._spec))
+        made = batches.map(batch, side_by_side, deterministic=True)
+        return run_ahead(made, 2 * share.count)
 
     def _steps(self, plan: Plan) -> tf.data.Dataset:
         """Returns (serialized records [batch_size], number of the step), `steps_per_call` a call.

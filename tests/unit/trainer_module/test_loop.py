@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -290,6 +290,62 @@ def test_train_when_another_worker_is_gone_then_fails_unless_all_had_come_to_the
     else:
         assert train_small().result.last_step == 20
     assert meetings == meeting
+
+
+def test_train_when_another_worker_stops_at_an_epochs_end_then_stops_with_it(
+    train_small, monkeypatch
+):
+    """Left alone this one would take a step that the other never comes to."""
+    ended = []
+
+    class Ended(Callback):
+        def on_epoch_end(self, epoch: int, step: int, train: Values, evaluation: Values) -> None:
+            ended.append(step)
+
+    def sum_with_other(self: SynchronousRunner, *numbers: float) -> tuple[float, ...]:
+        return (numbers[0] + 1.0, *numbers[1:]) if ended else numbers
+
+    monkeypatch.setattr(SynchronousRunner, "agree", sum_with_other)
+    result = train_small(callbacks=[Ended()]).result
+    assert (result.last_step, result.stopped) == (10, "another worker asked for it")
+    assert ended == [10]
+
+
+class Tells(Callback):
+    """Notes the hooks that it is told of, and fails in some."""
+
+    def __init__(self, name: str, told: list[str], fails: Sequence[str] = ()) -> None:
+        self._name, self._told, self._fails = name, told, fails
+
+    def _note(self, hook: str) -> None:
+        self._told.append(f"{self._name} {hook}")
+        if hook in self._fails:
+            raise ValueError(f"{self._name} {hook}")
+
+    def on_train_begin(self, training: Training) -> None:
+        self._note("begin")
+
+    def on_train_end(self, step: int) -> None:
+        self._note("end")
+
+
+@pytest.mark.parametrize(
+    ("fails", "error", "expected"),
+    [
+        ({"b": ["begin"]}, "b begin", ["a begin", "b begin", "a end"]),
+        ({"b": ["begin"], "a": ["end"]}, "b begin", ["a begin", "b begin", "a end"]),
+        ({"a": ["end"]}, "a end", ["a begin", "b begin", "a end", "b end"]),
+    ],
+    ids=["begin", "begin, then end", "end"],
+)
+def test_callbacks_when_one_fails_then_the_others_are_told_of_the_end_and_the_first_error_counts(
+    train_small, fails, error, expected
+):
+    told: list[str] = []
+    callbacks = [Tells(name, told, fails.get(name, ())) for name in ("a", "b")]
+    with pytest.raises(ValueError, match=f"^{error}$"):
+        train_small(callbacks=callbacks, epochs=1)
+    assert told == expected
 
 
 def test_model_when_built_twice_in_a_process_then_names_variables_the_same(build_small):

@@ -212,6 +212,26 @@ def test_float16_when_a_step_overflows_then_it_is_skipped_and_the_scale_is_halve
     assert np.isfinite(values["gradient_norm"])
 
 
+def test_float16_when_steps_are_skipped_then_norms_are_those_of_the_steps_taken(build_small):
+    engine = build_small(precision="mixed_float16", debug={"layer_report": True})
+    engine.state.scale.scale.assign(2.0**40)
+    engine.runner.begin(0, 4)
+    layout = engine.functions.train_layout
+    skipped = engine.runner.train(4)
+    values = layout.read(skipped, 4)
+    norms = [name for name in layout.names if name.partition("/")[0] in ("gradient", "update")]
+    assert values["skipped_steps"] == 1.0
+    assert len(norms) == 2 * len(engine.state.model.trainable_variables)
+    assert {values[name] for name in (*norms, "gradient_norm")} == {0.0}
+    assert values["learning_rate"] > 0.0
+    engine.state.scale.scale.assign(1.0)
+    taken = engine.runner.train(4)
+    alone, both = layout.read(taken, 4), layout.read(skipped + taken, 8)
+    assert both["skipped_steps"] == 0.5
+    for name in (*norms, "gradient_norm"):
+        assert both[name] == pytest.approx(alone[name]) and alone[name] > 0.0
+
+
 def test_float16_when_steps_are_skipped_then_the_rate_follows_the_loops_step(half):
     """The rate of step n is (n + 1) / 10 of the peak, whatever was applied before."""
     half.state.scale.scale.assign(2.0**40)

@@ -16,6 +16,7 @@ import pytest
 import trainer_module  # before TensorFlow: it chooses the Keras
 
 import tensorflow as tf  # isort: skip
+import tf_keras as keras  # isort: skip
 
 from trainer_module import stopping  # isort: skip
 from trainer_module.callbacks import Callback  # isort: skip
@@ -95,11 +96,13 @@ def _read_until(process: subprocess.Popen, wanted: str) -> None:
     pytest.fail(process.stderr.read()[-3000:])
 
 
-def _train(folder: Path, train_rows, held_out, callbacks=(), **changes: Any) -> Any:
+def _train(
+    folder: Path, train_rows, held_out, callbacks=(), task: type[Digits] = Digits, **changes: Any
+) -> Any:
     config = TrainConfig.model_validate(CONFIG | changes)
-    task = Digits(filters=4, embedding=8)
     held_out = held_out if isinstance(held_out, MemorySplit) else MemorySplit(held_out)
-    return train(task, {}, MemorySplit(train_rows), held_out, config, str(folder), callbacks)
+    model = task(filters=4, embedding=8)
+    return train(model, {}, MemorySplit(train_rows), held_out, config, str(folder), callbacks)
 
 
 def test_sigterm_when_it_comes_in_mid_epoch_then_a_rerun_gives_the_bits_of_one_run(
@@ -180,11 +183,20 @@ class Means(Callback):
         self.found[epoch] = dict(train), dict(evaluation)
 
 
+class Doubting(Digits):
+    """Drops units in an evaluation too: what it draws there has to be repeatable."""
+
+    def build_model(self, feature_spec: Any) -> keras.Model:
+        model = super().build_model(feature_spec)
+        dropped = keras.layers.Dropout(0.3, name="doubt")(model.output["class"], training=True)
+        return keras.Model(model.inputs, {**model.output, "class": dropped})
+
+
 def test_request_when_it_comes_in_an_evaluation_then_leaves_and_the_rerun_evaluates(
     tmp_path, train_rows, eval_rows
 ):
     """An evaluation may take minutes, and who asks has seconds."""
-    single = {"eval_batch_size": 1}
+    single = {"eval_batch_size": 1, "task": Doubting}
     expected, means = Means(), Means()
     whole = _train(tmp_path / "whole", train_rows, eval_rows, [expected], **single)
     for step in (10, 20):

@@ -16,12 +16,12 @@ STALLED = """
 import threading
 from trainer_module import watchdog
 with watchdog.Watchdog(0.2):
-    watchdog.beat()
+    watchdog.beat(trained=True)
     watchdog.saved(40)
     threading.Event().wait()
 """
 
-NEVER_CALLED = STALLED.replace("    watchdog.beat()\n", "").replace("0.2", "0.1")
+NEVER_CALLED = STALLED.replace("beat(trained=True)", "beat()").replace("0.2", "0.1")
 
 THROUGH = """
 import time
