@@ -96,7 +96,7 @@ def replay(
         Path, typer.Argument(help="What a training saved of the step where it went wrong.")
     ],
 ) -> None:
-    """Takes a step that gave a number that is not finite once more, and says where it was born.
+    """Takes a step whose numbers went bad once more, and says where: not finite, or too large.
 
     Exit codes: 0 found it again, 1 did not, 2 the folder holds no such step.
     """

@@ -73,6 +73,7 @@ def train(
         ValueError: if there are fewer rows than a batch, or the configuration names a metric, a
             head or a variable that does not exist.
         NonFiniteError: if the loss or a gradient is not finite; it says where that began.
+        ExplosionError: if one passes the bound that is set; it says where.
         Interrupted: if SIGTERM came; the training is saved and goes on when it is called again.
     """
     steps_per_epoch = train_split.rows // config.batch_size
@@ -109,7 +110,7 @@ def train(
     with debug.eagerly(config.debug.eager), strategy.scope():
         try:
             last_step = loop.run()
-        except (stopping.Interrupted, numerics.NonFiniteError):
+        except (stopping.Interrupted, numerics.BadStepError):
             # Every worker leaves for the same reason.
             engine.runner.part()
             raise
@@ -259,8 +260,13 @@ class _Loop:
             raise numerics.locate(training, self._engine, self.checkpoints, first, n, values)
         self._sums += vector
         self._epoch_steps += n
-        for callback in self._callbacks:
-            callback.on_call_end(self._done, values)
+        try:
+            for callback in self._callbacks:
+                callback.on_call_end(self._done, values)
+        except numerics.ExplosionError as error:
+            raise numerics.locate_explosion(
+                training, self._engine, self.checkpoints, first, n, error
+            ) from None
 
         stop, leave, seconds = self._engine.runner.agree(
             float(training.stopped is not None), float(stopping.stop_requested()), seconds

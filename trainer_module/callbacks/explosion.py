@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from trainer_module.callbacks.base import Callback, Training, Values
 from trainer_module.config import ExplosionConfig
-
-
-class ExplosionError(ArithmeticError):
-    """The loss or the gradient's norm passed the bound that the configuration sets."""
+from trainer_module.numerics import Bound, ExplosionError
+from trainer_module.objective import LOSS
 
 
 class Explosion(Callback):
     """Fails when the mean of a value over a call's steps is above a bound.
 
-    Of an adversarial task the gradient norms of all players are watched.
+    Of an adversarial task the gradient norms of all players are watched. The loop then looks for
+    the step and the layer.
     """
 
     def __init__(self, config: ExplosionConfig) -> None:
@@ -27,11 +26,12 @@ class Explosion(Callback):
         first, self._last = self._last, step
         value, above = self._config.value, self._config.above
         for name, found in values.items():
-            if name != value and not (value != "loss" and name.startswith(f"{value}/")):
+            if name != value and not (value != LOSS and name.startswith(f"{value}/")):
                 continue
             if found > above:
                 raise ExplosionError(
                     f"train.callbacks.stop_on_explosion: found {name} {found:.6g}, the mean of "
                     f"steps {first} to {step - 1}; allowed: at most {above:g}; lower "
-                    "train.optimizer.learning_rate, or clip gradients (train.clip)"
+                    "train.optimizer.learning_rate, or clip gradients (train.clip)",
+                    Bound(name, above),
                 )

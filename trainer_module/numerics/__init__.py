@@ -1,7 +1,24 @@
-"""Finds where a number that is not finite was born: which step, which layer, which tensor."""
+"""Finds where numbers go bad, not finite or too large: which step, which layer, which tensor."""
 
-from trainer_module.numerics.finding import Finding, NonFiniteError, is_finite
+from trainer_module.numerics.finding import (
+    BadStepError,
+    Bound,
+    ExplosionError,
+    Finding,
+    NonFiniteError,
+    is_finite,
+)
 from trainer_module.numerics.replay import replay
-from trainer_module.numerics.search import locate
+from trainer_module.numerics.search import locate, locate_explosion
 
-__all__ = ["Finding", "NonFiniteError", "is_finite", "locate", "replay"]
+__all__ = [
+    "BadStepError",
+    "Bound",
+    "ExplosionError",
+    "Finding",
+    "NonFiniteError",
+    "is_finite",
+    "locate",
+    "locate_explosion",
+    "replay",
+]

@@ -1,4 +1,4 @@
-"""What is known of a number that is not finite, and when a call's numbers call for a search."""
+"""What is known of a step whose numbers are bad, and when a call's numbers call for a search."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from trainer_module.objective import LOSS
 from trainer_module.step import GRADIENT_NORM, LOSS_SCALE, SKIPPED
 
-Kind = Literal["weights", "forward", "loss", "gradient", "transform", "update", "none"]
+Kind = Literal["weights", "forward", "loss", "gradient", "transform", "update", "explosion", "none"]
 
 _WHERE = {
     "weights": "the weights before the step are not finite",
@@ -25,8 +25,8 @@ _WHERE = {
 }
 
 
-class NonFiniteError(FloatingPointError):
-    """The loss or a gradient is not finite.
+class BadStepError(ArithmeticError):
+    """A step's numbers are such that the training must not go on.
 
     Attributes:
         step: the first bad one, counted from 0; None if the search did not find it.
@@ -47,16 +47,56 @@ class NonFiniteError(FloatingPointError):
         self.folder = folder
 
 
+class NonFiniteError(BadStepError, FloatingPointError):
+    """The loss or a gradient is not finite."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a watched value has to stay within.
+
+    Attributes:
+        name: of the value, as a call's values have it: `loss`, `gradient_norm`, or the latter with
+            a player's name, `gradient_norm/generator`.
+    """
+
+    name: str
+    above: float
+
+    def is_passed_by(self, value: float) -> bool:
+        return not value <= self.above
+
+
+class ExplosionError(BadStepError):
+    """The loss or the gradient's norm passed the bound that the configuration sets.
+
+    Attributes:
+        bound: the one that was passed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        bound: Bound,
+        step: int | None = None,
+        finding: Finding | None = None,
+        folder: str | None = None,
+    ) -> None:
+        super().__init__(message, step, finding, folder)
+        self.bound = bound
+
+
 @dataclass(frozen=True)
 class Finding:
-    """Where a step's first number that is not finite was born.
+    """Where a step's first number that is not finite was born, or its largest gradient.
 
     Attributes:
         step: counted from 0, as `state.step` is before it.
-        kind: part of the step; `none` where all numbers of the step are finite.
+        kind: part of the step; `explosion` where all its numbers are finite and the watched value
+            is above its bound; `none` where that is within it, too.
         layer: name of the layer, or of the loss.
         tensor: which of its tensors, such as `conv1/kernel gradient`.
-        values: how many values of that tensor are bad.
+        values: how many values of that tensor are bad, or how large they are.
         features: rows of the batch that hold bad values already, by feature.
     """
 
@@ -71,10 +111,11 @@ class Finding:
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
-        if self.kind == "none":
+        if not self.layer and self.kind == "none":
             return f"step {self.step}: every number of the step is finite"
         text = f"step {self.step}, layer {self.layer}, {self.tensor}: {self.values}"
-        text += f", first in {_WHERE[self.kind]}" if self.kind != "weights" else ""
+        if self.kind in _WHERE and self.kind != "weights":
+            text += f", first in {_WHERE[self.kind]}"
         for name, rows in self.features.items():
             shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
             text += f"; feature {name} of the batch is not finite in rows {shown}"

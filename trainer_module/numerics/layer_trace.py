@@ -88,7 +88,10 @@ def layer_of(model: keras.Model, variable: tf.Variable) -> str:
         for layer in [model, *_inner(model)]
         if any(variable is held for held in layer.variables)
     ]
-    return min(holders, key=lambda layer: len(layer.variables)).name if holders else ""
+    if not holders:
+        return ""
+    # A block around a single layer holds no more than that layer.
+    return min(holders, key=lambda layer: (len(layer.variables), len(_inner(layer)))).name
 
 
 def _inner(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

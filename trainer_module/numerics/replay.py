@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ from trainer_module.config import TrainConfig
 from trainer_module.data import Arrays
 from trainer_module.engine import check_model, load_transforms
 from trainer_module.gradients import clip
-from trainer_module.numerics.finding import Finding, bad_rows, count_bad
+from trainer_module.numerics.finding import Bound, Finding, bad_rows, count_bad
 from trainer_module.numerics.layer_trace import LayerCall, LayerTrace, layer_of
 from trainer_module.numerics.snapshot import Origin, Snapshot, put, read
-from trainer_module.objective import Objective
+from trainer_module.objective import LOSS, Objective
 from trainer_module.optimizers import variable_name
 from trainer_module.schedules import make_schedule
 from trainer_module.state import Player, TrainState, build_state, seed_keras
@@ -30,7 +31,7 @@ def replay(folder: str, task: Task | None = None) -> Finding:
     The folder alone says all that the step depends on, but for the code.
 
     Args:
-        folder: `<training>/nonfinite/step-<n>`.
+        folder: `<training>/nonfinite/step-<n>`, or `<training>/explosion/step-<n>`.
         task: None to make the one that the folder names.
 
     Raises:
@@ -74,11 +75,28 @@ def diagnose(task: Task, origin: Origin, snapshot: Snapshot, batch: Arrays) -> F
     return found
 
 
+@dataclass(frozen=True)
+class _Size:
+    """How large the numbers of a player's step are.
+
+    Attributes:
+        losses: parts that the loss is the sum of.
+        norms: of the gradients of `targets`, before transforms and clipping.
+    """
+
+    loss: float
+    losses: Mapping[str, float]
+    targets: Sequence[tf.Variable]
+    norms: Sequence[float]
+
+
 class _Step:
     """One step of a training, taken the slow way."""
 
     def __init__(self, task: Task, origin: Origin, snapshot: Snapshot, batch: Arrays) -> None:
         self._config: TrainConfig = origin.config
+        self._bound = origin.bound
+        self._sizes: dict[str, _Size] = {}
         self._snapshot = snapshot
         self._batch = batch
         seed_keras(self._config.seed)
@@ -103,7 +121,7 @@ class _Step:
                 finding = self._take(player, features)
                 if finding is not None:
                     return finding
-        return self._finding("none")
+        return self._finding("none") if self._bound is None else self._largest(self._bound)
 
     def _take(self, player: Player, features: Tensors) -> Finding | None:
         """Forward, backward and update of a player; None if all is finite."""
@@ -125,7 +143,36 @@ class _Step:
         gradients = [tf.convert_to_tensor(gradient) / scale for gradient in of_targets]
         if any(count_bad(gradient.numpy()) for gradient in gradients):
             return self._in_backward(calls, of_ends, targets, gradients)
+        self._sizes[player.phase.name] = self._size(player, loss, sums, gradients)
         return self._in_update(player, targets, gradients)
+
+    def _size(
+        self, player: Player, loss: tf.Tensor, sums: tf.Tensor, gradients: Sequence[tf.Tensor]
+    ) -> _Size:
+        weighed = zip(player.phase.losses.items(), sums.numpy().tolist(), strict=True)
+        losses = {name: w * value / self._config.batch_size for (name, w), value in weighed}
+        total = float(loss)
+        losses["penalties"] = total - sum(losses.values())
+        norms = [float(np.linalg.norm(g.numpy().astype(np.float64))) for g in gradients]
+        return _Size(total, losses, list(player.optimizer.targets), norms)
+
+    def _largest(self, bound: Bound) -> Finding:
+        """Names the largest gradient of the players that the bound is set for."""
+        wanted = bound.name.partition("/")[2]
+        sizes = [size for name, size in self._sizes.items() if wanted in ("", name)]
+        found = [pair for size in sizes for pair in zip(size.norms, size.targets, strict=True)]
+        norm, variable = max(found, key=lambda pair: pair[0])
+        value = float(np.linalg.norm([norm for norm, _ in found]))
+        text = f"norm {norm:.6g}, the largest of the step's gradients; "
+        if bound.name == LOSS:
+            value = sum(size.loss for size in sizes)
+            losses = [pair for size in sizes for pair in size.losses.items()]
+            name, largest = max(losses, key=lambda pair: pair[1])
+            text += f"the largest part of the loss is {name}, {largest:.6g}; "
+        passed = bound.is_passed_by(value)
+        text += f"{bound.name} {value:.6g} is {'above' if passed else 'within'} {bound.above:g}"
+        kind = "explosion" if passed else "none"
+        return self._of_variable(kind, "gradient of", variable, text)
 
     def _in_forward(
         self, calls: Sequence[LayerCall], names: list[str], sums: np.ndarray, loss: np.ndarray

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer_module.numerics.finding import Finding, NonFiniteError, is_finite
+from trainer_module.numerics.finding import (
+    Bound,
+    ExplosionError,
+    Finding,
+    NonFiniteError,
+    is_finite,
+)
 from trainer_module.numerics.replay import diagnose
 from trainer_module.numerics.snapshot import REPORT, Origin, Snapshot, take, write
 from trainer_module.progress import emit
@@ -19,8 +25,13 @@ if TYPE_CHECKING:
     from trainer_module.checkpoint import Checkpoints
     from trainer_module.engine import Engine
 
-FOLDER = "nonfinite"
-"""Of a training's folder: holds a folder for each step that was found bad."""
+NONFINITE, EXPLOSION = "nonfinite", "explosion"
+"""Of a training's folder: each holds a folder for every step that was found bad in this way."""
+
+_IN_NO_ORDER = (
+    "under strategy 'parameter_server' steps cannot be taken again in the same order: run the job "
+    "with strategy 'default' to have the step and the layer named"
+)
 
 
 def locate(
@@ -44,25 +55,72 @@ def locate(
     bad = ", ".join(f"{name} {value}" for name, value in values.items() if not math.isfinite(value))
     known = f"steps {first} to {first + steps - 1}: {bad or 'gradients overflow at loss scale 1'}"
     if training.config.strategy == "parameter_server":
-        return NonFiniteError(
-            f"{known}; under strategy 'parameter_server' steps cannot be taken again in the same "
-            "order: run the job with strategy 'default' to have the step and the layer named"
-        )
+        return NonFiniteError(f"{known}; {_IN_NO_ORDER}")
     if training.is_chief:
         emit("warning", text=f"{known}: the steps since the checkpoint are taken again")
-    snapshot = _first_bad_step(training, engine, checkpoints, first, steps)
-    if snapshot is None:
-        return NonFiniteError(
-            f"{known}; taken again from the checkpoint, every number of these steps is finite: "
-            "the computation is not the same twice (try train.debug.deterministic)"
-        )
-    return _report(training, snapshot, known)
+    for before, now, after in _singly(training, engine, checkpoints, first, steps):
+        if not is_finite(now) or not after.has_finite_weights():
+            finding, text, folder = _report(training, before, NONFINITE)
+            return NonFiniteError(
+                f"{known}; the first bad one is {text}", before.step, finding, folder
+            )
+    return NonFiniteError(
+        f"{known}; taken again from the checkpoint, every number of these steps is finite: "
+        "the computation is not the same twice (try train.debug.deterministic)"
+    )
 
 
-def _first_bad_step(
+def locate_explosion(
+    training: Training,
+    engine: Engine,
+    checkpoints: Checkpoints,
+    first: int,
+    steps: int,
+    error: ExplosionError,
+) -> ExplosionError:
+    """As `locate`, for a value whose mean over a call's steps is above its bound.
+
+    Names the first step that is above the bound; where none is, taken again, the step with the
+    largest value.
+
+    Args:
+        error: what says so.
+    """
+    bound = error.bound
+    if training.config.strategy == "parameter_server":
+        return ExplosionError(f"{error}; {_IN_NO_ORDER}", bound)
+    if training.is_chief:
+        emit("warning", text=f"{error}; the steps since the checkpoint are taken again")
+    found: tuple[float, Snapshot] | None = None
+    for before, now, _ in _singly(training, engine, checkpoints, first, steps):
+        value = now[bound.name]
+        if found is None or not value <= found[0]:
+            found = value, before
+        if bound.is_passed_by(value):
+            break
+    assert found is not None, "a call has a step"
+    value, before = found
+    which = "the first above it is"
+    if not bound.is_passed_by(value):
+        which = "none, taken again, is above it (try train.debug.deterministic); the largest is"
+    finding, text, folder = _report(training, before, EXPLOSION, bound)
+    return ExplosionError(
+        f"{error}. Of these steps {which} {bound.name} {value:.6g} in {text}",
+        bound,
+        before.step,
+        finding,
+        folder,
+    )
+
+
+def _singly(
     training: Training, engine: Engine, checkpoints: Checkpoints, first: int, steps: int
-) -> Snapshot | None:
-    """Takes the steps again, one by one in the call; returns the state before the bad one."""
+) -> Iterator[tuple[Snapshot, dict[str, float], Snapshot]]:
+    """Takes the steps since the checkpoint again, and those of the call one by one.
+
+    Yields:
+        The state before each step of the call, its values, and the state after it.
+    """
     checkpoints.restore_latest()
     runner, state = engine.runner, engine.state
     done = int(state.step.numpy())
@@ -77,23 +135,28 @@ def _first_bad_step(
     for _ in range(steps):
         values = engine.functions.train_layout.read(runner.train(1), 1)
         after = take(state)
-        if not is_finite(values) or not after.has_finite_weights():
-            return before
+        yield before, values, after
         before = after
-    return None
 
 
-def _report(training: Training, snapshot: Snapshot, known: str) -> NonFiniteError:
-    """Writes the step's folder and names the layer."""
+def _report(
+    training: Training, snapshot: Snapshot, kind: str, bound: Bound | None = None
+) -> tuple[Finding | None, str, str]:
+    """Writes the step's folder and names the layer.
+
+    Returns:
+        What was found, None if that failed; the same in words, with what to do next; the folder.
+    """
     origin = Origin(
         task=training.task.config,
         config=training.config,
         feature_spec=training.feature_spec,
         steps_per_epoch=training.steps_per_epoch,
         total_steps=training.total_steps,
+        bound=bound,
     )
     batch = training.read_batch(snapshot.step)
-    folder = Path(training.folder) / FOLDER / f"step-{snapshot.step}"
+    folder = Path(training.folder) / kind / f"step-{snapshot.step}"
     partial = folder.with_name(f".partial-{folder.name}")
     if training.is_chief:
         write(partial, origin, snapshot, batch)
@@ -103,7 +166,7 @@ def _report(training: Training, snapshot: Snapshot, known: str) -> NonFiniteErro
     except Exception as error:
         # What is known is worth more than a second failure.
         reason = f"step {snapshot.step}; taking it again on one device failed: {error!r}"
-    if finding is not None and finding.kind == "none":
+    if finding is not None and finding.kind == "none" and bound is None:
         reason = (
             f"step {snapshot.step}; taken again eagerly on one device, every number of it is "
             "finite: the kernels or the order of sums of the training differ from that"
@@ -113,10 +176,8 @@ def _report(training: Training, snapshot: Snapshot, known: str) -> NonFiniteErro
         (partial / REPORT).write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-    return NonFiniteError(
-        f"{known}; the first bad one is {reason or finding}. Its batch and the weights before it "
-        f"are in {folder}; to take the step again: python -m trainer_module replay {folder}",
-        step=snapshot.step,
-        finding=finding,
-        folder=str(folder),
+    text = (
+        f"{reason or finding}. Its batch and the weights before it are in {folder}; to take the "
+        f"step again: python -m trainer_module replay {folder}"
     )
+    return finding, text, str(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from trainer_module.config import TaskConfig, TrainConfig
 from trainer_module.data import Arrays
+from trainer_module.numerics.finding import Bound
 from trainer_module.state import TrainState, random_generators
 
 _BATCH = "batch.npz"
@@ -29,6 +31,7 @@ class Origin:
 
     Attributes:
         task: None for one that no configuration made; a replay is then given the task.
+        bound: that a saved step is to be held to, besides that its numbers be finite.
     """
 
     task: TaskConfig | None
@@ -36,6 +39,7 @@ class Origin:
     feature_spec: Mapping[str, Any]
     steps_per_epoch: int
     total_steps: int
+    bound: Bound | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def write(folder: Path, origin: Origin, snapshot: Snapshot, batch: Arrays) -> No
         },
         "steps_per_epoch": origin.steps_per_epoch,
         "total_steps": origin.total_steps,
+        "bound": dataclasses.asdict(origin.bound) if origin.bound else None,
     }
     (folder / _TRAINING).write_text(json.dumps(training, indent=1), encoding="utf-8")
 
@@ -114,9 +119,9 @@ def read(folder: Path) -> tuple[Origin, Snapshot, Arrays]:
     except FileNotFoundError as error:
         raise ValueError(
             f"{folder}: found no {Path(error.filename).name}; allowed: a folder that a training "
-            "wrote when its numbers were not finite"
+            "wrote when its numbers went bad"
         ) from error
-    task = training["task"]
+    task, bound = training["task"], training.get("bound")
     origin = Origin(
         task=TaskConfig.model_validate(task) if task else None,
         config=TrainConfig.model_validate_json(json.dumps(training["train"])),
@@ -126,6 +131,7 @@ def read(folder: Path) -> tuple[Origin, Snapshot, Arrays]:
         },
         steps_per_epoch=training["steps_per_epoch"],
         total_steps=training["total_steps"],
+        bound=Bound(**bound) if bound else None,
     )
     return origin, Snapshot(training["step"], weights, state), batch
 

@@ -16,6 +16,9 @@ import tf_keras as keras  # isort: skip
 from trainer_module.config import OptimizerConfig, TrainConfig  # isort: skip
 from trainer_module.data import MemorySplit  # isort: skip
 from trainer_module.engine import Engine, build_engine  # isort: skip
+from trainer_module.numerics import Bound  # isort: skip
+from trainer_module.numerics.replay import diagnose  # isort: skip
+from trainer_module.numerics.snapshot import Origin, take  # isort: skip
 from trainer_module.strategy import Place  # isort: skip
 from trainer_module.tasks.base import Forward, Head, Phase, Task, Tensors  # isort: skip
 
@@ -144,3 +147,18 @@ def test_objective_when_a_head_without_a_loss_is_given_one_then_is_refused(build
     asked = {"losses": {"seen": "squared_error"}, "class_weights": {"seen": {1: 2.0}}}
     with pytest.raises(ValueError, match=f"^train.{key}: found 'seen'; allowed: score$"):
         build(Duel(), **{key: asked[key]})
+
+
+@pytest.mark.parametrize(("player", "norm"), [("a", "2"), ("b", "0.4")])
+def test_diagnosis_when_a_players_norm_explodes_then_names_a_variable_of_that_player(
+    build, player, norm
+):
+    engine = build(Duel())
+    config = TrainConfig(epochs=1, batch_size=4, clip=None)
+    origin = Origin(None, config, {}, 2, 2, Bound(f"gradient_norm/{player}", 0.3))
+    batch = {"x": np.ones(4, np.float32)}
+    finding = diagnose(Duel(), origin, take(engine.state), batch)
+    assert (finding.kind, finding.layer) == ("explosion", player)
+    # a's gradient is b, 2; b's is a, which three steps of a have made 1 - 3 * 0.1 * 2.
+    assert finding.values.startswith(f"norm {norm}, ")
+    assert finding.values.endswith(f"gradient_norm/{player} {norm} is above 0.3")
