@@ -1,7 +1,8 @@
 """Checkpoints of a training: the latest ones, to go on from, and the best, to export.
 
 A checkpoint is a folder that holds TensorFlow's files and `host.json`, what the loop and its
-callbacks remember. It is written under another name and renamed: it is whole or absent.
+callbacks remember. It is written under another name and renamed: it is whole or absent. One of the
+same step steps aside for it and goes only then: at any instant one of the two is there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from trainer_module.state import TrainState
 
 _FILES = "checkpoint"
 _HOST = "host.json"
+_PARTIAL = ".partial-"
+_ASIDE = ".old-"
 
 Host = dict[str, Any]
 
@@ -62,8 +65,7 @@ class Checkpoints:
         """
         if self._writes:
             for root in (self._latest, self._best):
-                for abandoned in root.glob(".partial-*"):
-                    shutil.rmtree(abandoned)
+                _clean(root)
         for folder in reversed(_folders(self._latest)):
             try:
                 return self._read(folder)
@@ -116,13 +118,17 @@ class Checkpoints:
             return
         step = int(self._state.step.numpy())
         root.mkdir(parents=True, exist_ok=True)
-        partial = root / f".partial-{os.uname().nodename}-{os.getpid()}"
+        partial = root / f"{_PARTIAL}{os.uname().nodename}-{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
         checkpoint.write(str(partial / _FILES))
         (partial / _HOST).write_text(json.dumps(host), encoding="utf-8")
         final = root / _name(step)
-        shutil.rmtree(final, ignore_errors=True)
+        aside = root / f"{_ASIDE}{_name(step)}"
+        if final.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            final.rename(aside)
         partial.rename(final)
+        shutil.rmtree(aside, ignore_errors=True)
         for old in _folders(root)[:-keep]:
             shutil.rmtree(old)
 
@@ -137,6 +143,18 @@ def load_best(folder: str, model: keras.Model) -> int:
 
 def _name(step: int) -> str:
     return f"step-{step:010d}"
+
+
+def _clean(root: Path) -> None:
+    """Ends what a save that was killed had begun: the checkpoint is the new one or the old one."""
+    for abandoned in root.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(abandoned)
+    for aside in sorted(root.glob(f"{_ASIDE}*")):
+        final = root / aside.name.removeprefix(_ASIDE)
+        if final.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(final)
 
 
 def _folders(root: Path) -> list[Path]:

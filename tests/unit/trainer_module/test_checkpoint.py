@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,6 +153,35 @@ def test_restore_latest_when_a_save_was_killed_then_removes_what_it_left(tmp_pat
     (tmp_path / "latest" / ".partial-host-1" / "checkpoint.index").write_bytes(b"half")
     assert Training(tmp_path).checkpoints.restore_latest() == {"best": 1.0}
     assert _names(tmp_path, "latest") == ["step-0000000001"]
+
+
+@pytest.mark.parametrize(
+    ("killed_at", "found"),
+    [
+        ((Path, "rename", ".partial-"), {"best": 1.0}),
+        ((shutil, "rmtree", ".old-"), {"best": 9.0}),
+    ],
+)
+def test_save_latest_when_killed_as_it_replaces_a_step_then_the_one_or_the_other_is_there(
+    tmp_path, monkeypatch, killed_at, found
+):
+    """It is killed before the new one takes the old one's place, or before the old one goes."""
+    training = _trained(tmp_path, 1)
+    holder, name, prefix = killed_at
+    original = getattr(holder, name)
+
+    def die(path: Path, *rest: Any, **options: Any) -> Any:
+        if path.name.startswith(prefix) and path.exists():
+            raise SystemExit
+        return original(path, *rest, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(holder, name, die)
+        training.checkpoints.save_latest({"best": 9.0})
+    restored = Training(tmp_path, seed=7)
+    assert restored.checkpoints.restore_latest() == found
+    assert restored.bits() == training.bits()
+    assert _names(tmp_path, "latest") == ["step-0000000001"], "nothing lies about"
 
 
 def test_restore_when_given_a_step_then_takes_that_one_and_not_the_newest(tmp_path):
