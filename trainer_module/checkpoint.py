@@ -1,7 +1,8 @@
 """Checkpoints of a training: the latest ones, to go on from, and the best, to export.
 
 A checkpoint is a folder that holds TensorFlow's files and `host.json`, what the loop and its
-callbacks remember. It is written under another name and renamed: it is whole or absent.
+callbacks remember. It is written under another name and renamed: it is whole or absent. One of the
+same step steps aside for it and goes only then: at any instant one of the two is there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from trainer_module.state import TrainState
 
 _FILES = "checkpoint"
 _HOST = "host.json"
+_PARTIAL = ".partial-"
+_ASIDE = ".old-"
 
 Host = dict[str, Any]
 
@@ -34,6 +37,12 @@ class Checkpoints:
 
     What is restored is exact: weights, optimizer slots, averages, steps, the random generators of
     layers, and what the callbacks know.
+
+    The folder holds one history. What lies above the step that a rerun goes on from is damaged, or
+    of a future that this run may not come to: it goes at the restore. Each best checkpoint is
+    better than those before it, so the best of the history up to a step is the newest that is not
+    above it. The one of the oldest latest checkpoint stays, and all after it: whichever checkpoint
+    is gone on from, what was the best by then is still there.
 
     Args:
         folder: made if it is missing.
@@ -55,26 +64,40 @@ class Checkpoints:
     def restore_latest(self) -> Host | None:
         """Restores the newest checkpoint that can be read; returns its host state, None if none.
 
-        A damaged one is passed over, with a warning that names it.
+        A damaged one is passed over, with a warning that names it. What is newer than the one
+        restored is removed; without any that is every best one, as the training begins anew.
 
         Raises:
             OSError: if there are checkpoints and none can be read.
         """
         if self._writes:
             for root in (self._latest, self._best):
-                for abandoned in root.glob(".partial-*"):
-                    shutil.rmtree(abandoned)
+                _clean(root)
         for folder in reversed(_folders(self._latest)):
             try:
-                return self._read(folder)
+                host = self._read(folder)
             except _UNREADABLE as error:
                 reason = str(error).strip().splitlines()[0][:200]
                 emit("warning", text=f"checkpoint {folder} cannot be read ({reason}): passed over")
+                continue
+            self._remove_after(folder.name)
+            return host
         if _folders(self._latest):
             raise OSError(
                 f"no checkpoint in {self._latest} can be read; remove the folder to begin again"
             )
+        self._remove_after("")
         return None
+
+    def _remove_after(self, name: str) -> None:
+        """Removes the checkpoints of steps after that of a folder's name."""
+        if not self._writes:
+            return
+        # The latest first: killed on the way, none is left without the best of its history.
+        for root in (self._latest, self._best):
+            for folder in reversed(_folders(root)):
+                if folder.name > name:
+                    shutil.rmtree(folder)
 
     def restore(self, step: int) -> Host:
         """Restores the checkpoint of a step, which another process found to be whole.
@@ -91,15 +114,26 @@ class Checkpoints:
         return host
 
     def save_latest(self, host: Mapping[str, Any]) -> None:
-        self._save(self._whole, self._latest, host, self._keep)
+        """Saves the whole training, and removes what no rerun needs any more."""
+        written = self._save(self._whole, self._latest, host)
+        if written is None:
+            return
+        for old in _folders(self._latest)[: -self._keep]:
+            if old != written:
+                shutil.rmtree(old)
+        oldest = _folders(self._latest)[0]
+        passed = [folder for folder in _folders(self._best) if folder.name <= oldest.name]
+        for old in passed[:-1]:
+            shutil.rmtree(old)
 
     def save_best(self) -> None:
         """Saves the weights as the best ones.
 
-        Comes before `save_latest`: killed in between, the rerun repeats the epoch and saves the
-        same bits once more.
+        Comes before `save_latest`, which removes earlier ones: killed in between, the rerun goes
+        on from before and has the best ones of that time. It repeats the epoch, or the evaluation
+        alone if that is what its checkpoint owes, and normally saves the same bits once more.
         """
-        self._save(self._model, self._best, {}, 1)
+        self._save(self._model, self._best, {})
 
     def restore_best(self) -> int:
         """Restores the weights of the best checkpoint; returns its step."""
@@ -108,23 +142,27 @@ class Checkpoints:
         return int(self._state.step.numpy())
 
     def _save(
-        self, checkpoint: tf.train.Checkpoint, root: Path, host: Mapping[str, Any], keep: int
-    ) -> None:
+        self, checkpoint: tf.train.Checkpoint, root: Path, host: Mapping[str, Any]
+    ) -> Path | None:
+        """Saves the current step; returns its folder, None if this process does not write."""
         if not self._writes:
             with tempfile.TemporaryDirectory(prefix="checkpoint-") as elsewhere:
                 checkpoint.write(os.path.join(elsewhere, _FILES))
-            return
+            return None
         step = int(self._state.step.numpy())
         root.mkdir(parents=True, exist_ok=True)
-        partial = root / f".partial-{os.uname().nodename}-{os.getpid()}"
+        partial = root / f"{_PARTIAL}{os.uname().nodename}-{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
         checkpoint.write(str(partial / _FILES))
         (partial / _HOST).write_text(json.dumps(host), encoding="utf-8")
         final = root / _name(step)
-        shutil.rmtree(final, ignore_errors=True)
+        aside = root / f"{_ASIDE}{_name(step)}"
+        if final.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            final.rename(aside)
         partial.rename(final)
-        for old in _folders(root)[:-keep]:
-            shutil.rmtree(old)
+        shutil.rmtree(aside, ignore_errors=True)
+        return final
 
 
 def load_best(folder: str, model: keras.Model) -> int:
@@ -137,6 +175,18 @@ def load_best(folder: str, model: keras.Model) -> int:
 
 def _name(step: int) -> str:
     return f"step-{step:010d}"
+
+
+def _clean(root: Path) -> None:
+    """Ends what a save that was killed had begun: the checkpoint is the new one or the old one."""
+    for abandoned in root.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(abandoned)
+    for aside in sorted(root.glob(f"{_ASIDE}*")):
+        final = root / aside.name.removeprefix(_ASIDE)
+        if final.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(final)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from trainer_module.callbacks.files import write_whole
 
@@ -34,9 +35,17 @@ class Table:
             self._rows = [row for row in reader if int(row[STEP]) <= step]
             self._columns = list(reader.fieldnames or [])
 
-    def add(self, rows: Sequence[dict[str, object]]) -> None:
-        """Adds rows and writes the file; a value without a column of its own is left out."""
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Adds the rows of a step and writes the file.
+
+        They replace those of the same step: of an evaluation that a checkpoint owes, the file has
+        rows already if an earlier run was killed before it had saved.
+
+        Args:
+            rows: a value without a column of its own is left out.
+        """
         self._columns = self._columns or list(rows[0])
+        self._rows = [row for row in self._rows if int(row[STEP]) < rows[0][STEP]]
         self._rows += [{name: str(row.get(name, "")) for name in self._columns} for row in rows]
         text = io.StringIO()
         writer = csv.DictWriter(text, self._columns, lineterminator="\n")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 import tensorflow as tf  # isort: skip
 import tf_keras as keras  # isort: skip
 
+from trainer_module.callbacks import Callback  # isort: skip
 from trainer_module.checkpoint import Checkpoints, load_best  # isort: skip
 from trainer_module.config import TrainConfig  # isort: skip
 from trainer_module.progress import LOGGER_NAME  # isort: skip
@@ -153,6 +156,35 @@ def test_restore_latest_when_a_save_was_killed_then_removes_what_it_left(tmp_pat
     assert _names(tmp_path, "latest") == ["step-0000000001"]
 
 
+@pytest.mark.parametrize(
+    ("killed_at", "found"),
+    [
+        ((Path, "rename", ".partial-"), {"best": 1.0}),
+        ((shutil, "rmtree", ".old-"), {"best": 9.0}),
+    ],
+)
+def test_save_latest_when_killed_as_it_replaces_a_step_then_the_one_or_the_other_is_there(
+    tmp_path, monkeypatch, killed_at, found
+):
+    """It is killed before the new one takes the old one's place, or before the old one goes."""
+    training = _trained(tmp_path, 1)
+    holder, name, prefix = killed_at
+    original = getattr(holder, name)
+
+    def die(path: Path, *rest: Any, **options: Any) -> Any:
+        if path.name.startswith(prefix) and path.exists():
+            raise SystemExit
+        return original(path, *rest, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(holder, name, die)
+        training.checkpoints.save_latest({"best": 9.0})
+    restored = Training(tmp_path, seed=7)
+    assert restored.checkpoints.restore_latest() == found
+    assert restored.bits() == training.bits()
+    assert _names(tmp_path, "latest") == ["step-0000000001"], "nothing lies about"
+
+
 def test_restore_when_given_a_step_then_takes_that_one_and_not_the_newest(tmp_path):
     _trained(tmp_path, 3)
     restored = Training(tmp_path, seed=7, writes=False)
@@ -165,6 +197,118 @@ def test_save_when_this_process_does_not_write_then_leaves_the_folder_alone(tmp_
     training.checkpoints.save_latest({})
     training.checkpoints.save_best()
     assert not (tmp_path / "run").exists()
+
+
+def test_save_latest_when_the_newest_was_damaged_then_keeps_those_that_can_be_read(tmp_path):
+    """Gone on from 2, the training saves 3 and would lose 2 to the damaged 4, by its number."""
+    _trained(tmp_path, 2)
+    (tmp_path / "latest" / "step-0000000004").mkdir()
+    restored = Training(tmp_path)
+    assert restored.checkpoints.restore_latest() == {"best": 2.0}
+    restored.update()
+    restored.checkpoints.save_latest({"best": 3.0})
+    assert _names(tmp_path, "latest") == ["step-0000000002", "step-0000000003"]
+    assert Training(tmp_path).checkpoints.restore_latest() == {"best": 3.0}
+
+
+def test_save_latest_when_another_of_a_later_step_is_there_then_stays(tmp_path):
+    training = _trained(tmp_path, 1)
+    for step in (8, 9):
+        (tmp_path / "latest" / f"step-{step:010d}").mkdir()
+    training.checkpoints.save_latest({"best": 1.0})
+    assert "step-0000000001" in _names(tmp_path, "latest")
+
+
+def _improved(folder: Path, steps: int) -> Training:
+    """Returns a training whose every step was its best, killed before the last was saved."""
+    training = Training(folder)
+    for step in range(1, steps + 1):
+        training.update()
+        training.checkpoints.save_best()
+        if step < steps:
+            training.checkpoints.save_latest({})
+    return training
+
+
+def _best(folder: Path) -> int:
+    return load_best(str(folder), Tiny().build_model({}))
+
+
+def test_restore_best_when_killed_before_the_latest_was_saved_then_gives_the_one_before(tmp_path):
+    """The rerun may not come to the step again: it is stopped earlier, and none is better."""
+    _improved(tmp_path, 4)
+    restored = Training(tmp_path, seed=7)
+    assert restored.checkpoints.restore_latest() == {}
+    assert _best(tmp_path) == 3
+    assert restored.checkpoints.restore_best() == 3
+
+
+def test_save_best_when_an_earlier_life_had_a_later_one_then_is_the_best(tmp_path):
+    _improved(tmp_path, 4)
+    shutil.rmtree(tmp_path / "latest" / "step-0000000003")
+    restored = Training(tmp_path, seed=7)
+    restored.checkpoints.restore_latest()
+    restored.update()
+    restored.checkpoints.save_best()
+    assert (_best(tmp_path), restored.checkpoints.restore_best()) == (3, 3)
+    ours, theirs = restored.state.model.get_weights(), _improved(tmp_path / "other", 3).state.model
+    for found, expected in zip(ours, theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+class StopAt(Callback):
+    """Ends the training after a call."""
+
+    def on_train_begin(self, training: Any) -> None:
+        self._training = training
+
+    def on_call_end(self, step: int, values: Any) -> None:
+        if step == 14:
+            self._training.stop("told to")
+
+
+def test_train_when_killed_between_best_and_latest_and_then_stopped_earlier_then_exports_that(
+    train_small, tmp_path, monkeypatch
+):
+    """Of step 20, which the first run kept as its best, the second knows nothing."""
+    save = Checkpoints.save_latest
+
+    def die(self: Checkpoints, host: Any) -> None:
+        if (tmp_path / "best" / "step-0000000020").exists():
+            raise SystemExit
+        save(self, host)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Checkpoints, "save_latest", die)
+        train_small(tmp_path)
+    stopped = train_small(tmp_path, callbacks=[StopAt()]).result
+    assert (stopped.resumed_from, stopped.last_step, stopped.best_step) == (10, 14, 14)
+
+
+def test_save_best_when_there_is_no_latest_to_go_on_from_then_nothing_else_is_the_best(tmp_path):
+    """One may remove the folder of the latest, to begin again."""
+    _improved(tmp_path, 4)
+    shutil.rmtree(tmp_path / "latest")
+    anew = Training(tmp_path)
+    assert anew.checkpoints.restore_latest() is None
+    anew.update()
+    anew.checkpoints.save_best()
+    assert _names(tmp_path, "best") == ["step-0000000001"]
+
+
+def test_save_latest_when_the_best_moves_on_then_keeps_the_best_of_each_that_is_kept(tmp_path):
+    """The newest may turn out to be damaged: what was the best at the one before is there."""
+    training = _improved(tmp_path, 5)
+    training.checkpoints.save_latest({})
+    assert _names(tmp_path, "latest") == ["step-0000000004", "step-0000000005"]
+    assert _names(tmp_path, "best") == ["step-0000000004", "step-0000000005"]
+    for _ in range(3):
+        training.update()
+        training.checkpoints.save_latest({})
+    assert _names(tmp_path, "best") == ["step-0000000005"]
+    _cut(tmp_path, 8, "host.json")
+    Training(tmp_path).checkpoints.restore_latest()
+    assert _best(tmp_path) == 5
 
 
 def test_restore_best_when_training_went_on_then_brings_back_the_best_weights(tmp_path):

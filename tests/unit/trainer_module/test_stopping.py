@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -19,7 +20,12 @@ import tensorflow as tf  # isort: skip
 import tf_keras as keras  # isort: skip
 
 from trainer_module import stopping  # isort: skip
-from trainer_module.callbacks import Callback  # isort: skip
+from trainer_module.callbacks import (  # isort: skip
+    Callback,
+    CsvLog,
+    History,
+    LayerReport,
+)
 from trainer_module.config import TrainConfig  # isort: skip
 from trainer_module.data import MemorySplit, Share  # isort: skip
 from trainer_module.loop import train  # isort: skip
@@ -213,6 +219,41 @@ def test_request_when_it_comes_in_an_evaluation_then_leaves_and_the_rerun_evalua
     assert means.found == expected.found, "means over the whole epoch, however often it was left"
     found = zip(again.model.get_weights(), whole.model.get_weights(), strict=True)
     assert all(ours.tobytes() == theirs.tobytes() for ours, theirs in found)
+
+
+class Die(Callback):
+    """Fails once those before it have heard of an epoch."""
+
+    def on_epoch_end(self, epoch: int, step: int, train: Any, evaluation: Any) -> None:
+        raise ConnectionAbortedError
+
+
+def test_reports_when_an_owed_evaluation_fails_before_it_is_saved_then_have_each_step_once(
+    tmp_path, train_rows, eval_rows
+):
+    single = {"eval_batch_size": 1, "debug": {"layer_report": True}}
+    table, layers, lines = (tmp_path / name for name in ("log.csv", "layers.csv", "log.jsonl"))
+
+    def run(held_out: Any, *others: Callback) -> None:
+        reports = [History(str(lines)), CsvLog(str(table)), LayerReport(str(layers))]
+        _train(tmp_path, train_rows, held_out, [*reports, *others], **single)
+
+    with pytest.raises(stopping.Interrupted, match="saved at step 10:"):
+        run(AskWhileRead(eval_rows))
+    with pytest.raises(ConnectionAbortedError):
+        run(eval_rows, Die())
+    assert len(lines.read_text().splitlines()) == 1, "the step that the checkpoint owes"
+    run(eval_rows)
+    steps = [json.loads(line)["step"] for line in lines.read_text().splitlines()]
+    assert steps == [10, 20]
+    assert [row["step"] for row in _rows(table)] == ["10", "20"]
+    names = [(row["step"], row["variable"]) for row in _rows(layers)]
+    assert len(set(names)) == len(names), "each variable once a step"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_request_when_it_comes_with_the_last_step_then_the_rerun_only_evaluates(

@@ -38,6 +38,17 @@ def test_csv_log_when_resumed_then_keeps_the_rows_up_to_the_checkpoint(
     assert [row["eval/loss"] for row in rows] == ["1.0"] * kept + [f"{kept + 1}.0"] * (3 - kept)
 
 
+def test_table_when_a_step_comes_again_then_all_its_rows_are_replaced(tmp_path):
+    path = tmp_path / "table.csv"
+    table = Table(str(path))
+    for step in (1, 3, 20):
+        table.add([{"step": step, "a": 0}, {"step": step, "a": 1}])
+    again = Table(str(path))
+    again.resume(3)
+    again.add([{"step": 3, "a": 2}, {"step": 3, "a": 3}])
+    assert path.read_text() == "step,a\n1,0\n1,1\n3,2\n3,3\n"
+
+
 def test_table_when_a_later_row_has_other_columns_then_the_first_ones_stay(tmp_path):
     path = tmp_path / "table.csv"
     table = Table(str(path))

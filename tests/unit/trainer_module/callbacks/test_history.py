@@ -46,6 +46,15 @@ def test_history_when_resumed_then_drops_what_lies_beyond_the_step(tmp_path, wri
     assert _lines(path) == resumed_history.epochs
 
 
+def test_history_when_the_step_of_the_checkpoint_is_evaluated_again_then_replaces_its_line(
+    tmp_path, write
+):
+    path = tmp_path / "history.jsonl"
+    write(path, resumed=0, epochs=range(1, 3))
+    write(path, resumed=20, epochs=range(2, 4))
+    assert [line["step"] for line in _lines(path)] == [10, 20, 30]
+
+
 def test_history_when_it_dies_while_writing_then_the_lines_before_remain(
     tmp_path, write, monkeypatch
 ):
