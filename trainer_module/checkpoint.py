@@ -77,7 +77,7 @@ class Checkpoints:
             try:
                 host = self._read(folder)
             except _UNREADABLE as error:
-                reason = str(error).strip().splitlines()[0][:200]
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
                 emit("warning", text=f"checkpoint {folder} cannot be read ({reason}): passed over")
                 continue
             self._remove_after(folder.name)
