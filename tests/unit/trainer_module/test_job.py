@@ -209,3 +209,10 @@ def test_run_when_run_again_then_finds_the_training_done(real_job):
     job = real_job()
     assert run(job).last_step == 10
     assert run(job).resumed_from == 10
+
+
+def test_run_when_it_overfitted_before_then_begins_anew_with_the_training(real_job):
+    job = real_job()
+    debug = {"debug": {"overfit_batches": 2}}
+    assert run(real_job(train={**job.train.model_dump(), **debug})).last_step == 2
+    assert run(job).resumed_from == 0
