@@ -130,6 +130,17 @@ def test_run_when_local_workers_and_tf_config_are_both_set_then_refuses(path, mo
         run(job)
 
 
+def test_run_when_it_is_the_evaluator_of_a_tfjob_then_says_that_there_is_nothing_to_do(
+    path, monkeypatch, caplog
+):
+    cluster = {"worker": ["a:1", "b:1"]}  # the operator names no evaluator in it
+    description = {"cluster": cluster, "task": {"type": "evaluator", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(description))
+    with caplog.at_level(logging.INFO, logger=LOGGER_NAME):
+        assert run(load_job(path, ["train.strategy=multi_worker"])) is None
+    assert "this evaluator has nothing to do" in caplog.records[-1].event["text"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
