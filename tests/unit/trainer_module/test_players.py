@@ -147,5 +147,5 @@ def test_objective_when_a_head_without_a_loss_is_given_one_then_is_refused(build
 
 
 def test_phase_when_it_is_not_repeated_once_then_is_refused():
-    with pytest.raises(ValueError, match="^phase 'b': found repeats 0; allowed: at least 1$"):
+    with pytest.raises(ValueError, match=r"^phase 'b': found repeats 0; allowed: at least 1$"):
         Phase("b", [], {}, lambda _features: Forward({}), repeats=0)
