@@ -115,6 +115,21 @@ class ServingModel:
         return tf.function(from_raw).get_concrete_function(**specs)
 
 
+def check_raw_spec(spec: Mapping[str, Any]) -> dict[str, tf.io.FixedLenFeature]:
+    """Returns the feature spec of raw examples, if a model of them can be served.
+
+    Raises:
+        ValueError: if a feature is not of fixed length.
+    """
+    for name, feature in spec.items():
+        if not isinstance(feature, tf.io.FixedLenFeature):
+            raise ValueError(
+                f"raw feature {name!r}: found {type(feature).__name__} in the schema; "
+                "allowed: a fixed number of values in every row"
+            )
+    return dict(spec)
+
+
 def _of_examples(
     spec: Mapping[str, tf.io.FixedLenFeature], body: Callable[[Tensors], Tensors]
 ) -> Callable[..., Tensors]:

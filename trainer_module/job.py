@@ -70,9 +70,11 @@ def load_job(path: str, overrides: Sequence[str] = ()) -> Job:
     for override in overrides:
         _assign(values, override)
     try:
-        return Job.model_validate(values)
+        job = Job.model_validate(values)
     except ValidationError as error:
         raise JobError("\n".join(_problem(path, item) for item in error.errors())) from error
+    _check_warm_start(path, job)
+    return job
 
 
 def run(job: Job, callbacks: Sequence[Callback] | None = None) -> JobResult | None:
@@ -98,13 +100,18 @@ def run(job: Job, callbacks: Sequence[Callback] | None = None) -> JobResult | No
                 f"train.local_workers: found {job.train.local_workers} with TF_CONFIG set; "
                 "allowed: one of the two"
             )
-        result: JobResult | None = train_locally(job)
+        if job.output:
+            _raw_spec(job)
+        # As a file has to say it: a pipeline that has not blessed a model yet has no base_model.
+        train = job.train.model_copy(update={"warm_start": job.base_model is not None})
+        result: JobResult | None = train_locally(job.model_copy(update={"train": train}))
         chief = True
     else:
         result, chief = _run_here(job, callbacks)
     if result is not None and chief and job.output:
-        export(job, job.output)
-        emit("exported", path=job.output)
+        output = export_path(job)
+        export(job, output)
+        emit("exported", path=output)
     return result
 
 
@@ -152,7 +159,9 @@ def _train(job: Job, place: Place, callbacks: Sequence[Callback] | None) -> JobR
     from trainer_module.tasks import make_task
     from trainer_module.warm_start import read_weights
 
-    # Before anything else: a cluster's collectives cannot be set up once an operation has run.
+    if job.output:
+        _raw_spec(job)
+    # Before any operation: a cluster's collectives cannot be set up once an operation has run.
     strategy = make_strategy(job.train)
     stopping.listen_again()
     spec = feature_spec(job.data)
@@ -200,6 +209,17 @@ def best_model(task: Task, spec: dict[str, Any], config: TrainConfig, folder: st
     return model
 
 
+def export_path(job: Job) -> str:
+    """Returns where the SavedModel goes: `output`, or beside its checkpoints if of less data.
+
+    What `fast_dev_run` and `overfit_batches` learn must not replace a model that is in use.
+    """
+    from trainer_module.debug import folder_of
+
+    own = folder_of(job.train, job.folder)
+    return os.path.join(own, "export") if own != job.folder else job.output or ""
+
+
 def export(job: Job, output: str) -> None:
     """Writes the SavedModel of the best checkpoint."""
     import tensorflow_transform as tft
@@ -211,7 +231,32 @@ def export(job: Job, output: str) -> None:
     task = make_task(job.task)
     spec = transform.transformed_feature_spec()
     model = best_model(task, spec, job.train, job.folder)
-    ServingModel(task, model, transform, transform.raw_feature_spec(), job.label or "").save(output)
+    ServingModel(task, model, transform, _raw_spec(job), job.label or "").save(output)
+
+
+def _raw_spec(job: Job) -> dict[str, Any]:
+    """Returns the feature spec of the raw examples, which an export needs; runs no operation.
+
+    Raises:
+        JobError: if Transform's output does not say it, or the label is not among the features.
+        ValueError: if a feature is not of fixed length.
+    """
+    import tensorflow_transform as tft
+
+    from trainer_module.export import check_raw_spec
+
+    try:
+        spec = check_raw_spec(tft.TFTransformOutput(job.data.transform).raw_feature_spec())
+    except OSError as error:
+        raise JobError(
+            f"data.transform: found {job.data.transform!r} ({error}); allowed: with output, a "
+            "folder of the Transform component, which holds the schema of the raw features"
+        ) from error
+    if job.label not in spec:
+        raise JobError(
+            f"label: found {job.label!r}; allowed: a raw feature, {', '.join(sorted(spec))}"
+        )
+    return spec
 
 
 def feature_spec(data: DataConfig) -> dict[str, Any]:
@@ -226,6 +271,24 @@ def feature_spec(data: DataConfig) -> dict[str, Any]:
         name: tf.io.FixedLenFeature(feature.shape, tf.as_dtype(feature.dtype))
         for name, feature in data.features.items()
     }
+
+
+def _check_warm_start(path: str, job: Job) -> None:
+    """Checks that a file asks for a warm start and says of what, or does neither.
+
+    Raises:
+        JobError: if one of the two is missing, and the other would be of no use.
+    """
+    if job.train.warm_start and job.base_model is None:
+        raise JobError(
+            f"{path}: train.warm_start: found true without base_model; allowed: false, or with "
+            "the SavedModel to begin with the weights of"
+        )
+    if job.base_model is not None and not job.train.warm_start:
+        raise JobError(
+            f"{path}: base_model: found {job.base_model!r} without train.warm_start; allowed: "
+            "null, or with train.warm_start: true"
+        )
 
 
 def _assign(values: dict[str, Any], override: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer_module import metrics
+from trainer_module.callbacks.layer_report import KINDS, is_norm
 from trainer_module.config import RegularizationConfig, TrainConfig
 from trainer_module.dotted_path import load_object
 from trainer_module.metrics import Metric, PerExample, as_metric
@@ -223,11 +224,17 @@ class Objective:
 
 
 def check_names(config: TrainConfig, heads: Sequence[Head]) -> None:
-    """Checks the heads, losses and metrics that a configuration names.
+    """Checks the names of the heads, and the heads, losses and metrics that a configuration names.
 
     Raises:
         ValueError: naming the key, what was found and what is allowed.
     """
+    for name in (head.name for head in heads):
+        if is_norm(name):
+            raise ValueError(
+                f"task: found a head named {name!r}; allowed: any name but "
+                f"{', '.join(KINDS)}, under which the norms of each variable are reported"
+            )
     learned = {head.name for head in heads if head.loss is not None}
     known = {head.name for head in heads}
     for key, names in (("losses", learned), ("metrics", known), ("class_weights", learned)):

@@ -19,7 +19,7 @@ from trainer_module.config.job import DataConfig, Job
 from trainer_module.data.records import match_files
 from trainer_module.data.survey import source_key, survey
 from trainer_module.debug import folder_of
-from trainer_module.export import ServingModel
+from trainer_module.export import ServingModel, check_raw_spec
 from trainer_module.job import best_model, feature_spec, run
 from trainer_module.progress import emit
 from trainer_module.tasks import make_task
@@ -119,11 +119,4 @@ def _raw_feature_spec(schema_path: str) -> dict[str, tf.io.FixedLenFeature]:
         ValueError: if a feature is not of fixed length.
     """
     schema = io_utils.parse_pbtxt_file(schema_path, schema_pb2.Schema())
-    spec = tft.tf_metadata.schema_utils.schema_as_feature_spec(schema).feature_spec
-    for name, feature in spec.items():
-        if not isinstance(feature, tf.io.FixedLenFeature):
-            raise ValueError(
-                f"raw feature {name!r}: found {type(feature).__name__} in the schema; "
-                "allowed: a fixed number of values in every row"
-            )
-    return spec
+    return check_raw_spec(tft.tf_metadata.schema_utils.schema_as_feature_spec(schema).feature_spec)

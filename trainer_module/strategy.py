@@ -19,7 +19,8 @@ class Place:
     Attributes:
         role: `chief`, `worker`, `ps` or `evaluator`, as TF_CONFIG calls it; `chief` alone.
         index: among those of its role.
-        workers: processes that compute steps, the chief of a multi-worker training among them.
+        workers: processes that compute steps, the chief of a multi-worker training among them;
+            1 for an evaluator, which has no part in it.
     """
 
     role: str = "chief"
@@ -48,6 +49,9 @@ def read_place(config: TrainConfig) -> Place:
         description = json.loads(text)
         cluster, task = description["cluster"], description["task"]
         role, index = str(task["type"]), int(task["index"])
+        if role == "evaluator":
+            # It takes no part in the training: Kubeflow's TFJob leaves it out of the cluster.
+            return Place(role, index)
         hosts = len(cluster[role])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

@@ -34,6 +34,9 @@ class TensorBoard(Callback):
         self._has_report = False
         self._traces = False
         self._profiles = False
+        self._profile_is_due = False
+        self._step = 0
+        self._longest_call = 1
 
     def on_train_begin(self, training: Training) -> None:
         self._training = training
@@ -50,14 +53,18 @@ class TensorBoard(Callback):
         if self._config.graph and begin == 0:
             tf.summary.trace_on(graph=True, profiler=False)
             self._traces = True
+        self._step = begin
+        window = self._config.profile
+        self._profile_is_due = window is not None and begin < window[1]
         self._profile(begin)
 
     def on_call_end(self, step: int, values: Values) -> None:
         self._train.scalars(step, without_norms(values) if self._has_report else values)
         if self._traces:
             self._write_graph()
-        if self._config.profile:
-            self._profile(step)
+        self._longest_call = max(self._longest_call, step - self._step)
+        self._step = step
+        self._profile(step)
 
     def on_epoch_end(self, epoch: int, step: int, train: Values, evaluation: Values) -> None:
         self._eval.scalars(step, evaluation)
@@ -97,15 +104,28 @@ class TensorBoard(Callback):
         writer.close()
 
     def _profile(self, step: int) -> None:
-        """Starts or stops the profiler, at the first boundary of calls at or past its step."""
+        """Starts the profiler before the call that takes the window's first step, or stops it.
+
+        Only boundaries of calls are seen: it runs for whole calls, one at least, and once. Where
+        a call was longer than expected, the window's first step is past: it runs for the next.
+        """
         window = self._config.profile
         if not window:
             return
         if self._profiles and step >= window[1]:
             self._stop_profile()
-        elif not self._profiles and window[0] <= step < window[1]:
+        elif self._profile_is_due and window[0] < self._next_boundary(step):
             tf.profiler.experimental.start(os.path.join(self._folder, "train"))
-            self._profiles = True
+            self._profiles, self._profile_is_due = True, False
+
+    def _next_boundary(self, step: int) -> int:
+        """Returns the step that the next call ends at; under `auto`, if as long as any yet."""
+        training = self._training
+        size = training.config.steps_per_call
+        if size == "auto":
+            size = self._longest_call
+        left = training.steps_per_epoch - step % training.steps_per_epoch
+        return min(step + min(size, left), training.total_steps)
 
     def _stop_profile(self) -> None:
         tf.profiler.experimental.stop()

@@ -50,7 +50,9 @@ class Job(Section):
     output: str | None = Field(
         None, description="where the SavedModel is written; needs data.transform and label"
     )
-    base_model: str | None = Field(None, description="a SavedModel to begin with the weights of")
+    base_model: str | None = Field(
+        None, description="with train.warm_start: a SavedModel to begin with the weights of"
+    )
     label: str | None = Field(None, description="the raw feature that clients do not send")
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Literal
 
@@ -34,6 +35,17 @@ class GroupConfig(Section):
     _pattern = field_validator("pattern")(check_pattern)
 
 
+_OWN_KEYS = {
+    "momentum": ("sgd", "rmsprop"),
+    "nesterov": ("sgd",),
+    "beta_1": ("adam", "adamw"),
+    "beta_2": ("adam", "adamw"),
+    "rho": ("rmsprop",),
+    "epsilon": ("adam", "adamw", "rmsprop"),
+}
+"""The rules that use a key of the optimizer; every rule uses the others."""
+
+
 class OptimizerConfig(Section):
     """The rule of an update. Weight decay is decoupled from the gradient under every rule."""
 
@@ -54,6 +66,19 @@ class OptimizerConfig(Section):
     rho: float = Field(0.9, ge=0, lt=1, description="rmsprop")
     epsilon: float = Field(1e-7, gt=0, description="all but sgd")
     groups: list[GroupConfig] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _rule_uses_what_is_set(self) -> OptimizerConfig:
+        for key, rules in _OWN_KEYS.items():
+            found, default = getattr(self, key), type(self).model_fields[key].default
+            # Defaults may be there: a configuration that is written out has all keys.
+            if self.name not in rules and found != default:
+                raise ValueError(
+                    f"{key}: found {json.dumps(found)} with name {self.name!r}; "
+                    f"allowed: {json.dumps(default)}, or name "
+                    + " or ".join(repr(rule) for rule in rules)
+                )
+        return self
 
     @property
     def inertia(self) -> float:

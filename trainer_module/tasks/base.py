@@ -74,6 +74,9 @@ class Phase:
         optimizer: of its own; None for the configuration's.
         measured: False where `forward` returns no outputs. The first ones that a phase returns
             are what the metrics of the training are computed of.
+
+    Raises:
+        ValueError: if it is not repeated at least once.
     """
 
     name: str
@@ -83,6 +86,12 @@ class Phase:
     repeats: int = 1
     optimizer: OptimizerConfig | None = None
     measured: bool = True
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise ValueError(
+                f"phase {self.name!r}: found repeats {self.repeats}; allowed: at least 1"
+            )
 
 
 @dataclass(frozen=True)

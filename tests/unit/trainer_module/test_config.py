@@ -235,6 +235,42 @@ def test_train_config_when_a_strategy_can_do_it_then_it_is_taken(change):
             "factors: found [-0.1]; allowed: at least 0",
         ),
         (
+            OptimizerConfig,
+            {"name": "adam", "momentum": 0.95},
+            "momentum: found 0.95 with name 'adam'; allowed: null, or name 'sgd' or 'rmsprop'",
+        ),
+        (
+            OptimizerConfig,
+            {"momentum": 0.0},
+            "momentum: found 0.0 with name 'adamw'; allowed: null, or name 'sgd' or 'rmsprop'",
+        ),
+        (
+            OptimizerConfig,
+            {"name": "rmsprop", "nesterov": True},
+            "nesterov: found true with name 'rmsprop'; allowed: false, or name 'sgd'",
+        ),
+        (
+            OptimizerConfig,
+            {"name": "sgd", "beta_1": 0.8},
+            "beta_1: found 0.8 with name 'sgd'; allowed: 0.9, or name 'adam' or 'adamw'",
+        ),
+        (
+            OptimizerConfig,
+            {"name": "rmsprop", "beta_2": 0.9},
+            "beta_2: found 0.9 with name 'rmsprop'; allowed: 0.999, or name 'adam' or 'adamw'",
+        ),
+        (
+            OptimizerConfig,
+            {"name": "adamw", "rho": 0.8},
+            "rho: found 0.8 with name 'adamw'; allowed: 0.9, or name 'rmsprop'",
+        ),
+        (
+            OptimizerConfig,
+            {"name": "sgd", "epsilon": 0.1},
+            "epsilon: found 0.1 with name 'sgd'; "
+            "allowed: 1e-07, or name 'adam' or 'adamw' or 'rmsprop'",
+        ),
+        (
             TensorBoardConfig,
             {"profile": [5, 5]},
             "profile: found [5, 5]; allowed: two steps, the first one lower",
@@ -270,8 +306,18 @@ def test_optimizer_when_decay_and_momentum_are_null_then_has_those_of_the_rule(
 ):
     config = OptimizerConfig(name=name)
     assert (config.decay, config.inertia) == (decay, momentum)
-    given = OptimizerConfig(name=name, weight_decay=0.0, momentum=0.5)
-    assert (given.decay, given.inertia) == (0.0, 0.5)
+    assert OptimizerConfig(name=name, weight_decay=0.5).decay == 0.5
+
+
+@pytest.mark.parametrize("name", ["sgd", "rmsprop"])
+def test_optimizer_when_momentum_is_given_then_has_it(name):
+    assert OptimizerConfig(name=name, momentum=0.5).inertia == 0.5
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop"])
+def test_optimizer_when_written_out_with_all_keys_then_is_read_again(name):
+    config = OptimizerConfig(name=name)
+    assert OptimizerConfig.model_validate(config.model_dump()) == config
 
 
 def test_class_weights_when_classes_are_texts_then_are_numbers_again():

@@ -82,6 +82,17 @@ def test_folder_when_it_is_a_fast_dev_run_then_is_its_own_and_empty_each_time(tm
     assert folder_of(config, str(training)) == folder
 
 
+def test_folder_when_it_overfits_then_is_its_own_for_each_number_and_stays_as_it_was(tmp_path):
+    training = str(tmp_path)
+    for batches in (2, 3):
+        folder = prepare_folder(_config(debug={"overfit_batches": batches}), training)
+        assert folder == str(tmp_path / f"overfit-{batches}")
+    (tmp_path / "overfit-2" / "latest").mkdir()
+    config = _config(debug={"overfit_batches": 2})
+    assert prepare_folder(config, training) == folder_of(config, training)
+    assert (tmp_path / "overfit-2" / "latest").exists(), "it may go on"
+
+
 def _batches(split, calls, share=None, augment=None) -> list[np.ndarray]:
     dataset = split.training(Plan(calls, 2, 32, 0, augment), share or Share())
     return [element["image"].numpy() for element in dataset]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 import yaml
 
 import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
+from trainer_module.config import DebugConfig
 from trainer_module.config.job import Job
 from trainer_module.job import JobError, best_model, feature_spec, load_job, run
+from trainer_module.progress import LOGGER_NAME
 from trainer_module.tasks import make_task
 
 import tensorflow as tf  # isort: skip
@@ -80,12 +83,32 @@ def test_load_job_when_keys_are_overridden_then_takes_those(path):
         ("data.features={}", "found neither it nor transform"),
         ("output=out", "output: found 'out' without data.transform"),
         ("train.strategy=mirror", "train.strategy: found 'mirror'"),
+        ("train.warm_start=true", "train.warm_start: found true without base_model"),
+        ("base_model=base", "base_model: found 'base' without train.warm_start; allowed: null"),
     ],
 )
 def test_load_job_when_a_key_is_wrong_then_names_it_and_what_was_found(path, override, message):
     with pytest.raises(JobError) as raised:
         load_job(path, [override])
     assert message in str(raised.value)
+
+
+def test_load_job_when_a_warm_start_has_its_base_then_takes_both(path):
+    job = load_job(path, ["train.warm_start=true", "base_model=base"])
+    assert (job.train.warm_start, job.base_model) == (True, "base")
+
+
+def test_run_when_a_pipeline_has_no_model_to_begin_with_then_its_workers_can_load_the_job(
+    tmp_path, monkeypatch
+):
+    train = {"strategy": "multi_worker", "local_workers": 2, "warm_start": True}
+    job = Job.model_validate({**JOB, "train": {**JOB["train"], **train}})
+    given: list[Job] = []
+    monkeypatch.setattr("trainer_module.cluster.train_locally", given.append)
+    assert run(job) is None
+    path = tmp_path / "cluster-job.json"
+    path.write_text(given[0].model_dump_json())
+    assert load_job(str(path)) == given[0]
 
 
 def test_load_job_when_there_is_no_such_file_then_says_so(tmp_path):
@@ -105,6 +128,17 @@ def test_run_when_local_workers_and_tf_config_are_both_set_then_refuses(path, mo
     job = load_job(path, ["train.strategy=multi_worker", "train.local_workers=2"])
     with pytest.raises(JobError, match=r"train.local_workers: found 2 with TF_CONFIG set"):
         run(job)
+
+
+def test_run_when_it_is_the_evaluator_of_a_tfjob_then_says_that_there_is_nothing_to_do(
+    path, monkeypatch, caplog
+):
+    cluster = {"worker": ["a:1", "b:1"]}  # the operator names no evaluator in it
+    description = {"cluster": cluster, "task": {"type": "evaluator", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(description))
+    with caplog.at_level(logging.INFO, logger=LOGGER_NAME):
+        assert run(load_job(path, ["train.strategy=multi_worker"])) is None
+    assert "this evaluator has nothing to do" in caplog.records[-1].event["text"]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +197,12 @@ def _write(path: Path, rows: dict[str, np.ndarray]) -> None:
             writer.write(example.SerializeToString())
 
 
+def _write_raw_metadata(transform: str | Path, spec: dict) -> None:
+    """Writes what the Transform component writes beside; Transform's library alone does not."""
+    raw = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
+    metadata_io.write_metadata(raw, str(Path(transform, tft.TFTransformOutput.RAW_METADATA_DIR)))
+
+
 @pytest.fixture
 def real_job(tmp_path: Path, digits_transform, train_rows: dict, eval_rows: dict) -> Callable:
     """Makes a job that trains on real digits for one epoch."""
@@ -170,9 +210,7 @@ def real_job(tmp_path: Path, digits_transform, train_rows: dict, eval_rows: dict
     _write(tmp_path / "eval.gz", eval_rows)
     transform = tmp_path / "transform"
     shutil.copytree(Path(digits_transform.transform_savedmodel_dir).parent, transform)
-    # The Transform component writes it beside; Transform's library alone does not.
-    raw = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(RAW_SPEC))
-    metadata_io.write_metadata(raw, str(transform / tft.TFTransformOutput.RAW_METADATA_DIR))
+    _write_raw_metadata(transform, RAW_SPEC)
 
     def make(**changes: object) -> Job:
         job = {
@@ -205,7 +243,67 @@ def test_run_when_there_is_an_output_then_exports_the_best_model(
     assert np.isfinite(outputs["class"].numpy()).all()
 
 
+@pytest.mark.parametrize("local_workers", [None, 2])
+def test_run_when_the_label_is_no_raw_feature_then_says_so_before_it_trains(
+    real_job, tmp_path, local_workers
+):
+    job = real_job(output=str(tmp_path / "export"), label="digits")
+    if local_workers:
+        cluster = {"strategy": "multi_worker", "local_workers": local_workers}
+        job = job.model_copy(update={"train": job.train.model_copy(update=cluster)})
+    with pytest.raises(
+        JobError, match=r"^label: found 'digits'; allowed: a raw feature, digit, im"
+    ):
+        run(job)
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_when_a_raw_feature_varies_in_length_then_says_so_before_it_trains(real_job, tmp_path):
+    job = real_job(output=str(tmp_path / "export"), label="digit")
+    _write_raw_metadata(job.data.transform, {**RAW_SPEC, "words": tf.io.VarLenFeature(tf.string)})
+    message = "^raw feature 'words': found VarLenFeature in the schema; allowed: a fixed number"
+    with pytest.raises(ValueError, match=message):
+        run(job)
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_when_there_is_no_raw_schema_then_says_so_before_it_trains(real_job, tmp_path):
+    job = real_job(output=str(tmp_path / "export"), label="digit")
+    shutil.rmtree(Path(job.data.transform, tft.TFTransformOutput.RAW_METADATA_DIR))
+    with pytest.raises(JobError, match=r"^data\.transform: found .* does not exist.*allowed: with"):
+        run(job)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("debug", "own"),
+    [({"fast_dev_run": True}, "fast-dev-run"), ({"overfit_batches": 1}, "overfit-1")],
+)
+def test_run_when_of_less_data_then_leaves_the_output_and_exports_to_its_own_folder(
+    real_job, tmp_path, caplog, debug, own
+):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "in-use").touch()
+    job = real_job(output=str(tmp_path / "export"), label="digit")
+    job = job.model_copy(
+        update={"train": job.train.model_copy(update={"debug": DebugConfig(**debug)})}
+    )
+    with caplog.at_level(logging.INFO, logger=LOGGER_NAME):
+        run(job)
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["in-use"]
+    expected = tmp_path / "run" / own / "export"
+    assert (expected / "saved_model.pb").is_file()
+    assert caplog.records[-1].event == {"kind": "exported", "path": str(expected)}
+
+
 def test_run_when_run_again_then_finds_the_training_done(real_job):
     job = real_job()
     assert run(job).last_step == 10
     assert run(job).resumed_from == 10
+
+
+def test_run_when_it_overfitted_before_then_begins_anew_with_the_training(real_job):
+    job = real_job()
+    debug = {"debug": {"overfit_batches": 2}}
+    assert run(real_job(train={**job.train.model_dump(), **debug})).last_step == 2
+    assert run(job).resumed_from == 0

@@ -15,7 +15,7 @@ import tf_keras as keras  # isort: skip
 
 from trainer_module.config import TrainConfig  # isort: skip
 from trainer_module.metrics import counted, mean  # isort: skip
-from trainer_module.objective import Layout, Objective  # isort: skip
+from trainer_module.objective import Layout, Objective, check_names  # isort: skip
 from trainer_module.tasks import losses  # isort: skip
 from trainer_module.tasks.base import Forward, Head, Phase, Task  # isort: skip
 
@@ -234,6 +234,14 @@ def test_objective_when_a_name_is_not_there_then_names_its_key_and_what_is(confi
     with pytest.raises(ValueError) as caught:
         objective(**config)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["gradient", "weight", "update", "weight/total"])
+def test_check_names_when_a_head_would_pass_for_a_norm_then_refuses_its_name(name):
+    heads = [Head("weights", "label", None, "weights"), Head(name, "label", None, name)]
+    message = f"^task: found a head named '{name}'; allowed: any name but gradient, weight"
+    with pytest.raises(ValueError, match=message):
+        check_names(TrainConfig(epochs=1, batch_size=ROWS), heads)
 
 
 @pytest.mark.parametrize("values", [tf.ones([ROWS, 1]), tf.constant(1.0)], ids=["[b, 1]", "[]"])

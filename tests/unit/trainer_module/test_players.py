@@ -162,3 +162,8 @@ def test_diagnosis_when_a_players_norm_explodes_then_names_a_variable_of_that_pl
     # a's gradient is b, 2; b's is a, which three steps of a have made 1 - 3 * 0.1 * 2.
     assert finding.values.startswith(f"norm {norm}, ")
     assert finding.values.endswith(f"gradient_norm/{player} {norm} is above 0.3")
+
+
+def test_phase_when_it_is_not_repeated_once_then_is_refused():
+    with pytest.raises(ValueError, match=r"^phase 'b': found repeats 0; allowed: at least 1$"):
+        Phase("b", [], {}, lambda _features: Forward({}), repeats=0)

@@ -208,6 +208,16 @@ def test_read_place_when_tf_config_describes_a_cluster_then_is_the_process_in_it
     assert found.name == f"{place.role} {place.index}"
 
 
+@pytest.mark.parametrize("strategy", ["multi_worker", "parameter_server"])
+@pytest.mark.parametrize("listed", [{}, {"evaluator": ["e:1"]}], ids=["left out", "listed"])
+def test_read_place_when_it_is_an_evaluator_then_the_cluster_need_not_name_it(
+    monkeypatch, strategy, listed
+):
+    task = {"type": "evaluator", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {**WORKERS, **listed}, "task": task}))
+    assert read_place(config(strategy=strategy)) == Place("evaluator", 0)
+
+
 @pytest.mark.parametrize("strategy", ["default", "mirrored", "tpu"])
 def test_read_place_when_the_strategy_needs_no_cluster_then_ignores_tf_config(
     monkeypatch, strategy

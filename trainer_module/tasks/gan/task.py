@@ -40,6 +40,9 @@ class Gan(Task):
         learning_rate: of both players.
         beta_1, beta_2: of both players' Adam.
         sample_epochs: how many epochs there are between two grids of samples.
+
+    Raises:
+        ValueError: if `d_steps` or `sample_epochs` is less than 1.
     """
 
     preprocessing_fn = staticmethod(features.preprocessing_fn)
@@ -55,6 +58,9 @@ class Gan(Task):
         beta_2: float = 0.9,
         sample_epochs: int = 10,
     ) -> None:
+        for key, found in (("d_steps", d_steps), ("sample_epochs", sample_epochs)):
+            if found < 1:
+                raise ValueError(f"task.options.{key}: found {found}; allowed: at least 1")
         self._noise = noise
         self._filters = filters
         self._d_steps = d_steps

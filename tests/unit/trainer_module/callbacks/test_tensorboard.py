@@ -227,6 +227,42 @@ def test_tensorboard_when_the_training_dies_in_the_window_then_the_profile_is_wr
         assert not (tmp_path / name / "graph").exists()
 
 
+@pytest.mark.parametrize(
+    ("size", "window", "resumed", "boundaries", "profiled"),
+    [
+        (10, [12, 18], 0, [10, 20, 30, 40], (10, 20)),
+        (10, [2, 8], 0, [10, 20], (0, 10)),
+        (10, [10, 20], 0, [10, 20, 30], (10, 20)),
+        (10, [9, 21], 0, [10, 20, 30, 40], (0, 30)),
+        (4, [8, 9], 0, [4, 8, 10, 14], (8, 10)),
+        (4, [12, 13], 0, [4, 8, 10, 14], (10, 14)),
+        (10, [12, 18], 10, [20, 30], (10, 20)),
+        (10, [2, 18], 10, [20, 30], (10, 20)),
+        ("auto", [3, 4], 0, [1, 2, 4, 6, 8], (4, 6)),
+        ("auto", [5, 6], 0, [1, 2, 4, 6, 8], (4, 6)),
+        ("auto", [1, 3], 0, [1, 6, 10], (1, 6)),
+        ("auto", [3, 5], 0, [1, 6, 10], (6, 10)),
+        (10, [12, 18], 20, [30, 40], ()),
+        (10, [45, 50], 0, [10, 20, 30, 40], ()),
+    ],
+)
+def test_tensorboard_when_a_window_is_within_calls_then_profiles_whole_calls_once(
+    tmp_path, make_training, monkeypatch, size, window, resumed, boundaries, profiled
+):
+    """Ten steps an epoch; under auto the length of a call is known once it was taken."""
+    config = TrainConfig(epochs=4, batch_size=32, steps_per_call=size)
+    said: list[int] = []
+    at = resumed
+    monkeypatch.setattr(tf.profiler.experimental, "start", lambda _folder: said.append(at))
+    monkeypatch.setattr(tf.profiler.experimental, "stop", lambda: said.append(at))
+    board = TensorBoard(str(tmp_path), TensorBoardConfig(profile=window))
+    board.on_train_begin(make_training(config=config, resumed_from=resumed))
+    for at in boundaries:
+        board.on_call_end(at, {"loss": 1.0})
+    board.on_train_end(boundaries[-1])
+    assert tuple(said) == profiled
+
+
 def test_tensorboard_when_it_resumes_past_the_window_then_there_is_no_profile(
     tmp_path, make_training
 ):

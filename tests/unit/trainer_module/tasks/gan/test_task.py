@@ -117,6 +117,13 @@ def test_phases_when_listed_then_each_player_has_its_own_variables_repeats_and_o
     assert first.losses == {CRITIC: 1.0, PENALTY: 10.0}
 
 
+@pytest.mark.parametrize("key", ["d_steps", "sample_epochs"])
+def test_gan_when_a_number_is_less_than_1_then_is_refused(key):
+    message = rf"^task\.options\.{key}: found 0; allowed: at least 1$"
+    with pytest.raises(ValueError, match=message):
+        Gan(**{key: 0})
+
+
 def test_phases_when_the_critics_loss_is_taken_then_the_penalty_reaches_every_kernel(
     model, gan, train_rows
 ):
