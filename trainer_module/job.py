@@ -165,7 +165,7 @@ def _train(job: Job, place: Place, callbacks: Sequence[Callback] | None) -> JobR
     strategy = make_strategy(job.train)
     stopping.listen_again()
     spec = feature_spec(job.data)
-    section, cache = job.train.input, os.path.join(job.folder, "input")
+    section, cache = job.train.input, job.cache or os.path.join(job.folder, "input")
     config, train_split, eval_split = debug.limit(
         job.train,
         open_split(job.data.train, spec, section, cache),

@@ -54,6 +54,7 @@ def run_fn(fn_args: FnArgs) -> None:
         train=settings.train,
         data=data,
         folder=os.path.join(settings.checkpoint_root, _key(settings, data, base)),
+        cache=_cache(settings),
         base_model=base,
         label=settings.label,
     )
@@ -93,10 +94,15 @@ def _keep_logs(folder: str, model_run: str) -> None:
             shutil.copy(path, model_run)
 
 
+def _cache(settings: TrainerSettings) -> str:
+    """Returns the folder of what is kept of the files that are read, for every configuration."""
+    return os.path.join(settings.checkpoint_root, "input")
+
+
 def _key(settings: TrainerSettings, data: DataConfig, base_model: str | None) -> str:
     """Returns the name of the checkpoint folder, readable at its start and unique at its end."""
     digest = hashlib.sha256(settings.model_dump_json(exclude={"checkpoint_root"}).encode())
-    cache = os.path.join(settings.checkpoint_root, "input")
+    cache = _cache(settings)
     for patterns in (data.train, data.eval):
         files, spec = match_files(patterns), feature_spec(data)
         # What the rows are, rather than the files, which Transform may write in another order.

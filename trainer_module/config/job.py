@@ -47,6 +47,12 @@ class Job(Section):
         min_length=1,
         description="checkpoints and logs, of this job alone; every process of a cluster sees it",
     )
+    cache: str | None = Field(
+        None,
+        min_length=1,
+        description="on a local disk, for any number of jobs: what is kept of the files that are "
+        "read; null: `input` in the folder",
+    )
     output: str | None = Field(
         None, description="where the SavedModel is written; needs data.transform and label"
     )

@@ -307,3 +307,15 @@ def test_run_when_it_overfitted_before_then_begins_anew_with_the_training(real_j
     debug = {"debug": {"overfit_batches": 2}}
     assert run(real_job(train={**job.train.model_dump(), **debug})).last_step == 2
     assert run(job).resumed_from == 0
+
+
+@pytest.mark.parametrize("cache", [None, "shared"])
+def test_run_when_arrays_are_kept_in_files_then_in_the_cache_that_is_named(
+    real_job, tmp_path, cache
+):
+    job = real_job(cache=cache and str(tmp_path / cache))
+    fields = {**job.train.model_dump(), "input": {"cache": "file"}}
+    run(job.model_copy(update={"train": type(job.train).model_validate(fields)}))
+    kept = tmp_path / (cache or "run/input")
+    assert len(list(kept.rglob("summary.json"))) == 2
+    assert (tmp_path / "run" / "input").exists() == (cache is None)
