@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from trainer_module import metrics
-from trainer_module.callbacks.layer_report import KINDS, is_norm
 from trainer_module.config import RegularizationConfig, TrainConfig
 from trainer_module.dotted_path import load_object
 from trainer_module.metrics import Metric, PerExample, as_metric
@@ -19,6 +18,14 @@ from trainer_module.tasks import losses as named_losses
 from trainer_module.tasks.base import Forward, Head, Phase, Task, Tensors
 
 LOSS = "loss"
+
+NORMS = ("gradient", "weight", "update")
+"""First parts of the names under which a step reports the norms of each variable."""
+
+
+def is_norm(name: str) -> bool:
+    """Says whether a value of a step is the norm of a variable, `kind/variable`."""
+    return name.partition("/")[0] in NORMS
 
 
 class Layout:
@@ -233,7 +240,7 @@ def check_names(config: TrainConfig, heads: Sequence[Head]) -> None:
         if is_norm(name):
             raise ValueError(
                 f"task: found a head named {name!r}; allowed: any name but "
-                f"{', '.join(KINDS)}, under which the norms of each variable are reported"
+                f"{', '.join(NORMS)}, under which the norms of each variable are reported"
             )
     learned = {head.name for head in heads if head.loss is not None}
     known = {head.name for head in heads}

@@ -15,7 +15,7 @@ import tensorflow as tf
 from trainer_module.config import TrainConfig
 from trainer_module.data import WEIGHT
 from trainer_module.gradients import GradientTransform, clip
-from trainer_module.objective import Layout, Objective
+from trainer_module.objective import NORMS, Layout, Objective
 from trainer_module.optimizers import Optimizer, variable_name
 from trainer_module.schedules import Schedule
 from trainer_module.state import Player, TrainState
@@ -94,7 +94,7 @@ class ReplicaStep:
                 f"{kind}/{variable_name(variable)}"
                 for player in self._state.players
                 for variable in player.optimizer.targets
-                for kind in ("gradient", "weight", "update")
+                for kind in NORMS
             ]
             extras += report
             norms += report

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from trainer_module.callbacks.base import Callback, Training, Values
 from trainer_module.callbacks.table import STEP, Table
+from trainer_module.objective import NORMS, is_norm
 from trainer_module.progress import emit
-
-KINDS = ("gradient", "weight", "update")
-"""First parts of the names under which a step reports the norms of its variables."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,6 @@ class Norms:
         return self.update / self.weight if self.weight else 0.0
 
 
-def is_norm(name: str) -> bool:
-    """Says whether a value of a step is a norm of the report, `kind/variable`."""
-    return name.partition("/")[0] in KINDS
-
-
 def without_norms(values: Values) -> dict[str, float]:
     """Returns a step's values but for the norms of each variable."""
     return {name: value for name, value in values.items() if not is_norm(name)}
@@ -40,7 +33,7 @@ def without_norms(values: Values) -> dict[str, float]:
 def read_norms(values: Values) -> list[Norms]:
     """Returns the norms of each variable among a step's values."""
     names = [name.partition("/")[2] for name in values if name.startswith("weight/")]
-    return [Norms(name, *(values[f"{kind}/{name}"] for kind in KINDS)) for name in names]
+    return [Norms(name, *(values[f"{kind}/{name}"] for kind in NORMS)) for name in names]
 
 
 class LayerReport(Callback):

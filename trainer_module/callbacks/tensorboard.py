@@ -12,8 +12,9 @@ from tensorboard.plugins.hparams import api as hparams
 
 from trainer_module.callbacks.base import Callback, Training, Values
 from trainer_module.callbacks.events import EventWriter
-from trainer_module.callbacks.layer_report import is_norm, without_norms
+from trainer_module.callbacks.layer_report import without_norms
 from trainer_module.config import TensorBoardConfig, TrainConfig
+from trainer_module.objective import is_norm
 from trainer_module.optimizers import variable_name
 
 
