@@ -32,8 +32,7 @@ def run_ahead(dataset: tf.data.Dataset, elements: int) -> tf.data.Dataset:
     """Keeps some elements ready, with the parallelism that its maps ask for.
 
     The tuner that tf.data would start has a thread that can sleep through the end of its iterator,
-    for ten seconds and more, and the loop would wait for it: at each change of the call's length,
-    and when it is asked to leave.
+    for ten seconds and more, and who drops the iterator waits for it.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
