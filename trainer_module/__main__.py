@@ -120,7 +120,9 @@ def _run(job: Job) -> None:
         result = run(job)
     except stopping.Interrupted as error:
         print(error, file=sys.stderr)
-        watchdog.leave(stopping.EXIT_CODE)
+        if member:
+            watchdog.leave(stopping.EXIT_CODE)
+        sys.exit(stopping.EXIT_CODE)
     except watchdog.PeerLost as error:
         watchdog.leave(watchdog.EXIT_CODE, str(error))
     except ValueError as error:

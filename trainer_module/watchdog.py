@@ -120,9 +120,9 @@ def explain(error: tf.errors.OpError) -> PeerLost | None:
 def leave(code: int, error: str = "") -> None:
     """Ends the process at once.
 
-    An orderly end waits: for the others of a cluster, at a barrier that one that is gone never
-    comes to and in the destructors of what they shared, which has been seen to take half a minute;
-    and for input pipelines that are in the middle of a batch, ten seconds.
+    For those of a cluster. An orderly end waits for the others: at a barrier that one that is gone
+    never comes to, and in the destructors of what they shared, which has been seen to take half a
+    minute.
     """
     if error:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +9,7 @@ import tensorflow as tf
 
 from trainer_module.data.arrays import Arrays, row_count
 from trainer_module.data.draws import augment_steps
-from trainer_module.data.pace import parallel, run_ahead
+from trainer_module.data.pace import parallel, row_bytes, run_ahead
 from trainer_module.data.split import WEIGHT, Plan, Share, Split, Tensors
 
 
@@ -48,13 +47,8 @@ class MemorySplit(Split):
             }
 
         # An augmentation costs about ten times the gather, which leaves the cores to the step.
-        size = (
-            plan.steps_per_call
-            * part
-            * sum(
-                math.prod(values.shape[1:]) * values.dtype.size for values in self._tensors.values()
-            )
-        )
+        row = {name: tf.TensorSpec(t.shape[1:], t.dtype) for name, t in self._tensors.items()}
+        size = plan.steps_per_call * part * row_bytes(row)
         side_by_side = 1 if plan.augment is None else parallel(size)
         elements = tf.data.Dataset.range(len(plan.calls) * share.count)
         made = elements.map(call_batches, side_by_side, deterministic=True)

@@ -21,7 +21,10 @@ def test_timed_iterator_when_its_elements_take_time_then_counts_that_alone():
     def slow(number: tf.Tensor) -> tf.Tensor:
         return tf.py_function(lambda n: time.sleep(0.05) or n, [number], tf.int64)
 
-    iterator = TimedIterator(iter(tf.data.Dataset.range(4).map(slow)))
+    options = tf.data.Options()
+    # It would read ahead, while nobody waits.
+    options.autotune.enabled = False
+    iterator = TimedIterator(iter(tf.data.Dataset.range(4).map(slow).with_options(options)))
 
     @tf.function
     def take() -> tf.Tensor:
