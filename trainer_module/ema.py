@@ -33,8 +33,10 @@ class WeightAverage(tf.Module):
         # 1 - d
         rest = tf.maximum(1.0 - self._momentum, 9.0 / (10.0 + tf.cast(step, tf.float32)))
         for average, weight in zip(self.averages, self._weights(), strict=True):
-            difference = average.value() - weight
-            tf.raw_ops.AssignSubVariableOp(resource=average.handle, value=difference * rest)
+            value = average.value()
+            # Set, not moved: workers that do this side by side would move it beyond the weights.
+            moved = value - (value - weight) * rest
+            tf.raw_ops.AssignVariableOp(resource=average.handle, value=moved)
 
     def swap(self) -> None:
         """Exchanges weights and averages, called outside a replica; twice is as it was."""

@@ -98,10 +98,12 @@ class Optimizer(tf.Module):
         self.slots = []
         if self.packing.small:
             with extended.colocate_vars_with(variables[self.packing.small[0]]):
-                self.slots.append(self._make_slots([self.packing.width]))
+                # [slots, width]
+                self.slots.append([_zeros([self._rule.slots, self.packing.width])])
         for index in self.packing.large:
             with extended.colocate_vars_with(variables[index]):
-                self.slots.append(self._make_slots(variables[index].shape))
+                shape = variables[index].shape
+                self.slots.append([_zeros(shape) for _ in range(self._rule.slots)])
         groups = [find_group(config.groups, variable) for variable in variables]
         self._factors = [group.learning_rate_factor if group else 1.0 for group in groups]
         self._decays = [
@@ -127,9 +129,12 @@ class Optimizer(tf.Module):
         self._decay_weights(rate)
         rest = list(zip(gradients, self.slots, strict=True))
         if packing.small:
-            gradient, slots = rest.pop(0)
+            gradient, (together,) = rest.pop(0)
             factors = [self._factors[index] for index in packing.small]
-            step = rule.step_of_vector(gradient, slots, self._rates(rate, factors))
+            slots, step = rule.step_of_vector(
+                gradient, tf.unstack(together.read_value()), self._rates(rate, factors)
+            )
+            tf.raw_ops.AssignVariableOp(resource=together.handle, value=tf.stack(slots))
             for index, piece in zip(packing.small, packing.pieces(step), strict=True):
                 tf.raw_ops.AssignSubVariableOp(resource=self.targets[index].handle, value=piece)
         for index, (gradient, slots) in zip(packing.large, rest, strict=True):
@@ -150,8 +155,9 @@ class Optimizer(tf.Module):
         sizes = [self.targets[index].shape.num_elements() for index in self.packing.small]
         return rate * tf.constant(np.repeat(factors, sizes), tf.float32)
 
-    def _make_slots(self, shape: Sequence[int]) -> list[tf.Variable]:
-        return [tf.Variable(tf.zeros(shape), trainable=False) for _ in range(self._rule.slots)]
+
+def _zeros(shape: Sequence[int]) -> tf.Variable:
+    return tf.Variable(tf.zeros(shape), trainable=False)
 
 
 def _decay(config: OptimizerConfig, group: GroupConfig | None, variable: tf.Variable) -> float:

@@ -2,6 +2,10 @@
 
 Both are the same formula. A kernel of TensorFlow's spreads over threads, which pays for large
 variables and costs for small ones.
+
+Workers of parameter servers update the same variables side by side, and Adam's weight must never
+move by one worker's m over another's v: where v is still zero, that is a step of any size. So the
+slots of a vector are read and written as one, and a kernel holds the locks of all that it changes.
 """
 
 from __future__ import annotations
@@ -27,9 +31,9 @@ class UpdateRule(Protocol):
         """Is told the number of the update, from 1, float32 scalar, before each."""
 
     def step_of_vector(
-        self, gradient: tf.Tensor, slots: Sequence[tf.Variable], rate: tf.Tensor
-    ) -> tf.Tensor:
-        """Moves the slots; returns what the weights have to lose, [n], like the gradient."""
+        self, gradient: tf.Tensor, slots: Sequence[tf.Tensor], rate: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Returns the slots as they become, and what the weights have to lose; all [n]."""
 
     def update(
         self,
@@ -57,11 +61,12 @@ class Momentum:
         """Every update is alike."""
 
     def step_of_vector(
-        self, gradient: tf.Tensor, slots: Sequence[tf.Variable], rate: tf.Tensor
-    ) -> tf.Tensor:
+        self, gradient: tf.Tensor, slots: Sequence[tf.Tensor], rate: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
         descent = rate * gradient
-        velocity = _assign(slots[0], slots[0].read_value() * self._momentum - descent)
-        return descent - self._momentum * velocity if self._nesterov else -velocity
+        velocity = slots[0] * self._momentum - descent
+        step = descent - self._momentum * velocity if self._nesterov else -velocity
+        return [velocity], step
 
     def update(
         self,
@@ -77,6 +82,7 @@ class Momentum:
             grad=gradient,
             momentum=self._momentum,
             use_nesterov=self._nesterov,
+            use_locking=True,
         )
 
 
@@ -98,14 +104,14 @@ class Adam:
         self._powers = (tf.pow(self._beta_1, count), tf.pow(self._beta_2, count))
 
     def step_of_vector(
-        self, gradient: tf.Tensor, slots: Sequence[tf.Variable], rate: tf.Tensor
-    ) -> tf.Tensor:
+        self, gradient: tf.Tensor, slots: Sequence[tf.Tensor], rate: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
         power_1, power_2 = self._powers
-        m, v = slots[0].read_value(), slots[1].read_value()
-        m = _assign(slots[0], m + (gradient - m) * (1.0 - self._beta_1))
-        v = _assign(slots[1], v + (tf.square(gradient) - v) * (1.0 - self._beta_2))
+        m, v = slots
+        m = m + (gradient - m) * (1.0 - self._beta_1)
+        v = v + (tf.square(gradient) - v) * (1.0 - self._beta_2)
         a = rate * tf.sqrt(1.0 - power_2) / (1.0 - power_1)
-        return m * a / (tf.sqrt(v) + self._epsilon)
+        return [m, v], m * a / (tf.sqrt(v) + self._epsilon)
 
     def update(
         self,
@@ -126,6 +132,7 @@ class Adam:
             beta2=self._beta_2,
             epsilon=self._epsilon,
             grad=gradient,
+            use_locking=True,
         )
 
 
@@ -146,12 +153,13 @@ class RMSprop:
         """Every update is alike."""
 
     def step_of_vector(
-        self, gradient: tf.Tensor, slots: Sequence[tf.Variable], rate: tf.Tensor
-    ) -> tf.Tensor:
-        square = slots[0].read_value()
-        square = _assign(slots[0], square + (tf.square(gradient) - square) * (1.0 - self._rho))
+        self, gradient: tf.Tensor, slots: Sequence[tf.Tensor], rate: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        square, step = slots
+        square = square + (tf.square(gradient) - square) * (1.0 - self._rho)
         descent = rate * gradient * tf.math.rsqrt(square + self._epsilon)
-        return _assign(slots[1], slots[1].read_value() * self._momentum + descent)
+        step = step * self._momentum + descent
+        return [square, step], step
 
     def update(
         self,
@@ -169,10 +177,5 @@ class RMSprop:
             momentum=self._momentum,
             epsilon=self._epsilon,
             grad=gradient,
+            use_locking=True,
         )
-
-
-def _assign(slot: tf.Variable, value: tf.Tensor) -> tf.Tensor:
-    """Sets this replica's slot; returns the value."""
-    tf.raw_ops.AssignVariableOp(resource=slot.handle, value=value)
-    return value

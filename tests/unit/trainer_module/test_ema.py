@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,25 @@ def test_average_when_weights_move_then_follows_the_formula(weights):
     average.swap()
     for weight, value in zip(weights, expected, strict=True):
         np.testing.assert_allclose(weight, value, rtol=1e-5, atol=1e-6)
+
+
+def test_average_when_workers_move_it_side_by_side_then_stays_between_the_weights():
+    weight = tf.Variable(tf.ones([100_000]))
+    average = WeightAverage([weight], momentum=0.9)
+
+    @tf.function
+    def work(sign: tf.Tensor) -> tf.Tensor:
+        largest = tf.constant(0.0)
+        for index in tf.range(100):
+            weight.assign(tf.fill([100_000], sign * (1.0 if index % 2 == 0 else -1.0)))
+            average.update(tf.constant(0, tf.int64))
+            largest = tf.maximum(largest, tf.reduce_max(tf.abs(average.averages[0])))
+        return largest
+
+    work.get_concrete_function(tf.TensorSpec([], tf.float32))
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(work, [tf.constant(1.0 - 2.0 * (number % 2)) for number in range(8)])
+        assert max(float(value) for value in found) <= 1.0 + 1e-5
 
 
 def test_swap_when_done_twice_then_every_bit_is_as_it_was(weights):

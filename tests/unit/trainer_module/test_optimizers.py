@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -196,3 +198,25 @@ def test_optimizer_when_restored_then_goes_on_with_the_same_bits(tmp_path):
     assert int(resumed.updates) == 6
     for ours, theirs in zip(resumed_variables, variables, strict=True):
         assert ours.numpy().tobytes() == theirs.numpy().tobytes()
+
+
+@pytest.mark.parametrize("size", [10_000, LARGE], ids=["small", "large"])
+def test_adam_when_workers_update_side_by_side_then_no_weight_moves_by_more_than_it_ever_can(size):
+    workers, steps = 8, 500
+    variable = tf.Variable(tf.zeros([size]), name="dense/kernel")
+    optimizer = Optimizer(OptimizerConfig(name="adam"), [variable])
+    # As from inputs that are mostly zero: in most steps a weight has no gradient.
+    rng = np.random.default_rng(0)
+    sparse = [(rng.random([50, size]) < 0.001).astype(np.float32) for _ in range(workers)]
+
+    @tf.function
+    def work(gradients: tf.Tensor) -> None:
+        for index in tf.range(steps):
+            optimizer.apply([gradients[index % 50]], tf.constant(RATE))
+
+    work.get_concrete_function(tf.TensorSpec([50, size], tf.float32))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, [tf.constant(gradients) for gradients in sparse]))
+    # |m| / sqrt(v) is at most (1 - b1) / sqrt((1 - b2) (1 - b1^2 / b2)), by Cauchy and Schwarz.
+    most = 0.1 / math.sqrt(0.001 * (1 - 0.81 / 0.999))
+    assert np.abs(variable).max() < workers * steps * RATE * most
