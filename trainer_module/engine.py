@@ -20,7 +20,7 @@ from trainer_module.schedules import make_schedule
 from trainer_module.state import TrainState, build_state, seed_keras
 from trainer_module.step import ReplicaStep, StepFunctions, build_step_functions
 from trainer_module.strategy import Place
-from trainer_module.tasks.base import Task, float32
+from trainer_module.tasks.base import COMMON_SIGNATURES, Task, float32
 from trainer_module.warm_start import Weights
 
 
@@ -94,7 +94,8 @@ def check_model(task: Task, model: keras.Model, rows: Arrays) -> dict[str, tf.Te
         The model's outputs for the rows.
 
     Raises:
-        ValueError: if an output that the interface asks for is missing.
+        ValueError: if an output that the interface asks for is missing, or a signature of the
+            task's own has the name of one that every model has.
     """
     outputs = model({name: tf.constant(values) for name, values in rows.items()}, training=False)
     wanted = {*(head.name for head in task.heads), "embedding"}
@@ -105,4 +106,10 @@ def check_model(task: Task, model: keras.Model, rows: Arrays) -> dict[str, tf.Te
     missing = sorted({head.served for head in task.heads} - set(served))
     if missing:
         raise ValueError(f"serving_outputs: found {sorted(served)}; {missing} of the heads missing")
+    taken = sorted(set(task.signatures(model)) & set(COMMON_SIGNATURES))
+    if taken:
+        raise ValueError(
+            f"signatures: found {', '.join(taken)}; allowed: other names than "
+            f"{', '.join(COMMON_SIGNATURES)}, which every model has"
+        )
     return float32(outputs)

@@ -22,6 +22,9 @@ Tensors = Mapping[str, tf.Tensor]
 SAMPLES = "samples"
 """Folder, in that of a training, of what a task's callbacks leave to look at."""
 
+COMMON_SIGNATURES = ("serving_default", "serving_raw", "embedding", "transform_features")
+"""The signatures that every exported model has; those of a task's own have other names."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -161,7 +164,7 @@ class Task(abc.ABC):
         return [Phase("main", model.trainable_variables, weights, forward)]
 
     def signatures(self, model: keras.Model) -> Mapping[str, Signature]:
-        """Returns the signatures of the task's own, by name, besides those that all tasks have."""
+        """Returns the signatures of the task's own, by name, besides `COMMON_SIGNATURES`."""
         return {}
 
     def callbacks(self, folder: str) -> Sequence[Callback]:

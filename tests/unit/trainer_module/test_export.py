@@ -16,6 +16,7 @@ import tensorflow as tf  # isort: skip
 import tf_keras as keras  # isort: skip
 
 from trainer_module.export import ServingModel  # isort: skip
+from trainer_module.tasks.base import COMMON_SIGNATURES  # isort: skip
 from trainer_module.tasks.breast_cancer import BreastCancer  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 
@@ -23,7 +24,7 @@ RAW_SPEC = {
     "image": tf.io.FixedLenFeature([64], tf.float32),
     "digit": tf.io.FixedLenFeature([1], tf.int64),
 }
-SIGNATURES = {"serving_default", "serving_raw", "embedding", "transform_features"}
+SIGNATURES = set(COMMON_SIGNATURES)
 TAKES_RAW = {"serving_raw", "embedding"}
 
 

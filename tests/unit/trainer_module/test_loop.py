@@ -18,7 +18,7 @@ from trainer_module import loop  # isort: skip
 from trainer_module.callbacks import Callback, Training, Values  # isort: skip
 from trainer_module.engine import Engine, build_engine  # isort: skip
 from trainer_module.runner import SynchronousRunner  # isort: skip
-from trainer_module.tasks.base import Task  # isort: skip
+from trainer_module.tasks.base import COMMON_SIGNATURES, Signature, Task  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 
 SLOW = {"optimizer": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.0}}
@@ -393,3 +393,13 @@ def test_engine_when_the_model_lacks_an_output_then_names_those_expected(build_s
 def test_engine_when_serving_lacks_what_evaluation_compares_then_names_it(build_small):
     with pytest.raises(ValueError, match=r"serving_outputs: .*\['probabilities'\]"):
         build_small(Incomplete("probabilities"))
+
+
+@pytest.mark.parametrize("name", COMMON_SIGNATURES)
+def test_engine_when_a_signature_has_the_name_of_a_common_one_then_is_refused(build_small, name):
+    class Colliding(Digits):
+        def signatures(self, model: keras.Model) -> Mapping[str, Signature]:
+            return {name: Signature(lambda rows: {"rows": rows}, {"rows": np.zeros([1])})}
+
+    with pytest.raises(ValueError, match=f"signatures: found {name}; allowed: other names"):
+        build_small(Colliding(filters=4, embedding=8))
