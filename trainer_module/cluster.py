@@ -206,9 +206,7 @@ def _raise_death(failed: list[Member], job: Job) -> None:
 
 
 def _saved_step(job: Job) -> int:
-    from trainer_module.debug import folder_of
-
-    saved = sorted(Path(folder_of(job.train, job.folder), "latest").glob("step-*"))
+    saved = sorted(Path(job.train.debug.folder_in(job.folder), "latest").glob("step-*"))
     return int(saved[-1].name.partition("-")[2]) if saved else 0
 
 

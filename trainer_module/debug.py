@@ -46,26 +46,13 @@ def limit(
     return config, train_split, eval_split
 
 
-def folder_of(config: TrainConfig, folder: str) -> str:
-    """Returns the folder of a training: one of its own where the configuration asks for less data.
-
-    The training itself would go on from what was learned of a few batches otherwise.
-    """
-    debug = config.debug
-    if debug.fast_dev_run:
-        return os.path.join(folder, "fast-dev-run")
-    if debug.overfit_batches:
-        return os.path.join(folder, f"overfit-{debug.overfit_batches}")
-    return folder
-
-
 def prepare_folder(config: TrainConfig, folder: str, is_chief: bool = True) -> str:
     """Makes the folder of a training and returns it; that of a `fast_dev_run` is emptied.
 
     It is to show that everything works, from the first step to the last: no checkpoint is gone on
     from. Comes before `train`, whose workers wait for the chief.
     """
-    own = folder_of(config, folder)
+    own = config.debug.folder_in(folder)
     if config.debug.fast_dev_run and is_chief:
         shutil.rmtree(own, ignore_errors=True)
     os.makedirs(own, exist_ok=True)

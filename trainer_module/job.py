@@ -200,12 +200,11 @@ def _train(job: Job, place: Place, callbacks: Sequence[Callback] | None) -> JobR
 def best_model(task: Task, spec: dict[str, Any], config: TrainConfig, folder: str) -> keras.Model:
     """Returns the model of the best checkpoint, built anew: it knows of no strategy."""
     from trainer_module.checkpoint import load_best
-    from trainer_module.debug import folder_of
     from trainer_module.state import build_model, seed_keras
 
     seed_keras(config.seed)
     model = build_model(task, spec, "float32")
-    load_best(folder_of(config, folder), model)
+    load_best(config.debug.folder_in(folder), model)
     return model
 
 
@@ -214,9 +213,7 @@ def export_path(job: Job) -> str:
 
     What `fast_dev_run` and `overfit_batches` learn must not replace a model that is in use.
     """
-    from trainer_module.debug import folder_of
-
-    own = folder_of(job.train, job.folder)
+    own = job.train.debug.folder_in(job.folder)
     return os.path.join(own, "export") if own != job.folder else job.output or ""
 
 

@@ -18,7 +18,6 @@ from trainer_module.config import TrainerSettings
 from trainer_module.config.job import DataConfig, Job
 from trainer_module.data.records import match_files
 from trainer_module.data.survey import source_key, survey
-from trainer_module.debug import folder_of
 from trainer_module.export import ServingModel, check_raw_spec
 from trainer_module.job import best_model, feature_spec, run
 from trainer_module.progress import emit
@@ -81,7 +80,7 @@ def run_fn(fn_args: FnArgs) -> None:
         reference.read_serialized(raw_examples, _REFERENCE_ROWS),
         os.path.join(fn_args.model_run_dir, reference.FILE_NAME),
     )
-    _keep_logs(folder_of(settings.train, job.folder), fn_args.model_run_dir)
+    _keep_logs(settings.train.debug.folder_in(job.folder), fn_args.model_run_dir)
 
 
 def _keep_logs(folder: str, model_run: str) -> None:

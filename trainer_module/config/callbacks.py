@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -89,3 +90,14 @@ class DebugConfig(Section):
                 "allowed: one of the two"
             )
         return self
+
+    def folder_in(self, folder: str) -> str:
+        """Returns the folder of a training: one of its own in `folder` if it is of less data.
+
+        The training itself would go on from what was learned of a few batches otherwise.
+        """
+        if self.fast_dev_run:
+            return os.path.join(folder, "fast-dev-run")
+        if self.overfit_batches:
+            return os.path.join(folder, f"overfit-{self.overfit_batches}")
+        return folder

@@ -14,7 +14,7 @@ import tensorflow as tf  # isort: skip
 from trainer_module.callbacks import Callback  # isort: skip
 from trainer_module.config import TrainConfig  # isort: skip
 from trainer_module.data import Call, MemorySplit, Plan, Share  # isort: skip
-from trainer_module.debug import eagerly, folder_of, limit, prepare_folder  # isort: skip
+from trainer_module.debug import eagerly, limit, prepare_folder  # isort: skip
 from trainer_module.loop import TrainResult, train  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 
@@ -79,7 +79,7 @@ def test_folder_when_it_is_a_fast_dev_run_then_is_its_own_and_empty_each_time(tm
     assert (training / "fast-dev-run" / "latest").exists(), "only the chief empties it"
     assert (training / "latest").exists()
     assert prepare_folder(_config(), str(training)) == str(training)
-    assert folder_of(config, str(training)) == folder
+    assert config.debug.folder_in(str(training)) == folder
 
 
 def test_folder_when_it_overfits_then_is_its_own_for_each_number_and_stays_as_it_was(tmp_path):
@@ -89,7 +89,7 @@ def test_folder_when_it_overfits_then_is_its_own_for_each_number_and_stays_as_it
         assert folder == str(tmp_path / f"overfit-{batches}")
     (tmp_path / "overfit-2" / "latest").mkdir()
     config = _config(debug={"overfit_batches": 2})
-    assert prepare_folder(config, training) == folder_of(config, training)
+    assert prepare_folder(config, training) == config.debug.folder_in(training)
     assert (tmp_path / "overfit-2" / "latest").exists(), "it may go on"
 
 

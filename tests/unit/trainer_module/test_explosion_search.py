@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import trainer_module  # before TensorFlow: it chooses the Keras
+import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
 import tensorflow as tf  # isort: skip
 
@@ -26,34 +24,19 @@ from trainer_module.numerics import Bound, ExplosionError, locate_explosion, rep
 from trainer_module.runner import SynchronousRunner  # isort: skip
 from trainer_module.tasks import make_task  # isort: skip
 
-REPOSITORY = Path(trainer_module.__file__).resolve().parent.parent
+from tests.unit.trainer_module.planting import importable, run_python  # isort: skip
 
 PLANTED = '''
-import trainer_module
-import tensorflow as tf
-import tf_keras as keras
-from trainer_module.tasks.digits import Digits
 
-
-class Loud(keras.layers.Layer):
+class Loud(Counting):
     """Passes values on; at its step `at` the gradient of its weight is 1e6, and 0 at others."""
 
-    def __init__(self, at, **options):
-        super().__init__(**options)
-        self._at = at
-
     def build(self, shape):
+        super().build(shape)
         self.gain = self.add_weight(name="gain", initializer="zeros")
-        self.count = self.add_weight(
-            name="count", initializer="zeros", trainable=False, dtype="float32",
-            synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
 
     def call(self, values, training=None):
-        count = self.count.read_value()
-        if training:
-            self.count.assign_add(1.0)
+        count = self.next_step(training)
 
         @tf.custom_gradient
         def passed(values, gain):
@@ -63,12 +46,8 @@ class Loud(keras.layers.Layer):
         return passed(values, self.gain.read_value())
 
 
-class LoudDigits(Digits):
+class LoudDigits(PlantedDigits):
     """Digits on one hidden layer, the loud one inside a block behind it."""
-
-    def __init__(self, at, **options):
-        super().__init__(**options)
-        self._at = at
 
     def build_model(self, feature_spec):
         layers = keras.layers
@@ -139,13 +118,10 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory) -> Path:
+def planted(tmp_path_factory) -> Iterator[Path]:
     """The module `planted_loud` that the task is named in, importable here."""
-    folder = tmp_path_factory.mktemp("planted")
-    (folder / "planted_loud.py").write_text(PLANTED)
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
+    with importable(tmp_path_factory.mktemp("planted"), "planted_loud", PLANTED) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -160,15 +136,8 @@ def story(tmp_path_factory, planted, train_rows, eval_rows) -> Story:
         train(make_task(LOUD), {}, *splits, config, str(root / "training"), watching)
     data = root / "digits.npz"
     np.savez(data, **train_rows)
-    paths = os.pathsep.join([str(REPOSITORY), str(planted)])
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(data), str(root / "mirrored"), caught.value.folder],
-        env={**os.environ, "PYTHONPATH": paths},
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    arguments = [str(data), str(root / "mirrored"), caught.value.folder]
+    done = run_python(["-c", CHILD, *arguments], planted, root)
     assert done.returncode == 0, done.stderr[-3000:]
     found = map(json.loads, done.stdout.splitlines()[-2:])
     return Story(caught.value, root / "training", len(parted), *found)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import trainer_module  # before TensorFlow: it chooses the Keras
+import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
 from trainer_module import numerics  # isort: skip
 from trainer_module.callbacks import Training  # isort: skip
@@ -23,33 +21,15 @@ from trainer_module.loop import train  # isort: skip
 from trainer_module.numerics import Finding, NonFiniteError, is_finite, replay  # isort: skip
 from trainer_module.tasks import make_task  # isort: skip
 
-REPOSITORY = Path(trainer_module.__file__).resolve().parent.parent
+from tests.unit.trainer_module.planting import importable, run_python  # isort: skip
 
 PLANTED = '''
-import trainer_module
-import tensorflow as tf
-import tf_keras as keras
-from trainer_module.tasks.digits import Digits
 
-
-class Faulty(keras.layers.Layer):
+class Faulty(Counting):
     """Passes values on; from its step `at` on the gradient that it passes back is nan."""
 
-    def __init__(self, at, **options):
-        super().__init__(**options)
-        self._at = at
-
-    def build(self, shape):
-        self.count = self.add_weight(
-            name="count", initializer="zeros", trainable=False, dtype="float32",
-            synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
-
     def call(self, values, training=None):
-        count = self.count.read_value()
-        if training:
-            self.count.assign_add(1.0)
+        count = self.next_step(training)
 
         @tf.custom_gradient
         def passed(values):
@@ -58,12 +38,8 @@ class Faulty(keras.layers.Layer):
         return passed(values)
 
 
-class FaultyDigits(Digits):
+class FaultyDigits(PlantedDigits):
     """Digits with the faulty layer inside a block, between the embedding and the heads."""
-
-    def __init__(self, at, **options):
-        super().__init__(**options)
-        self._at = at
 
     def build_model(self, feature_spec):
         model = super().build_model(feature_spec)
@@ -120,13 +96,10 @@ class Failure:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory) -> Path:
+def planted(tmp_path_factory) -> Iterator[Path]:
     """The module `planted` that tasks and transforms are named in, importable here."""
-    folder = tmp_path_factory.mktemp("planted")
-    (folder / "planted.py").write_text(PLANTED)
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
+    with importable(tmp_path_factory.mktemp("planted"), "planted", PLANTED) as folder:
+        yield folder
 
 
 def _fail(folder: Path, task: TaskConfig, rows: Arrays, eval_rows: Arrays, **keys: Any):
@@ -189,17 +162,9 @@ def story(tmp_path_factory, planted, train_rows, eval_rows) -> Story:
         "data": _fail(root / "data", DIGITS, {**train_rows, "image": image}, eval_rows),
     }
     folders = [error.folder for error in errors.values()]
-    paths = os.pathsep.join([str(REPOSITORY), str(planted)])
     data = root / "digits.npz"
     np.savez(data, **train_rows)
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(data), str(root / "mirrored"), *folders],
-        env={**os.environ, "PYTHONPATH": paths},
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(["-c", CHILD, str(data), str(root / "mirrored"), *folders], planted, root)
     assert done.returncode == 0, done.stderr[-3000:]
     replayed, mirrored = map(json.loads, done.stdout.splitlines()[-2:])
     found = {
@@ -268,16 +233,11 @@ def test_replay_when_a_fresh_process_reads_the_folder_then_finds_the_same(failur
 
 
 def test_replay_command_when_given_the_folder_of_a_bad_step_then_says_where_it_was_born(
-    failures, planted
+    failures, planted, tmp_path
 ):
     failure = failures["layer"]
-    done = subprocess.run(
-        [sys.executable, "-m", "trainer_module", "replay", str(failure.folder)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(planted)])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["-m", "trainer_module", "replay", str(failure.folder)]
+    done = run_python(command, planted, tmp_path)
     assert (done.returncode, done.stdout) == (0, f"{failure.error.finding}\n"), done.stderr[-3000:]
 
 
