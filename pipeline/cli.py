@@ -11,7 +11,9 @@ from typing import Annotated, Optional
 import typer
 
 from pipeline import __version__
-from pipeline.config_file import ConfigError, Problem, load_config
+from pipeline.commands.arguments import Config, Set
+from pipeline.commands.predict import predict
+from pipeline.config_file import ConfigError, Problem
 
 app = typer.Typer(
     name="tapeline",
@@ -23,12 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-_Config = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file, see configs/.")]
-_Set = Annotated[
-    Optional[list[str]],
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set train.epochs=5."),
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,8 +44,8 @@ def _root(
 
 @app.command()
 def run(
-    config: _Config,
-    set_: _Set = None,
+    config: Config,
+    set_: Set = None,
     no_cache: Annotated[
         bool,
         typer.Option("--no-cache", help="Run every node again; a finished training is exported."),
@@ -93,53 +89,7 @@ def run(
     raise typer.Exit(code)
 
 
-@app.command()
-def predict(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="CONFIG of a run, a model's folder, or a version's folder."
-        ),
-    ],
-    rows: Annotated[
-        Optional[str], typer.Argument(metavar="[ROWS]", help="JSON or CSV file; - for stdin.")
-    ] = None,
-    set_: _Set = None,
-    sample: Annotated[
-        Optional[int],
-        typer.Option(min=1, help="Ask about the first N rows of the data it was trained on."),
-    ] = None,
-    signature: Annotated[
-        str, typer.Option(help="One that takes raw features, or the task's own.")
-    ] = "serving_raw",
-) -> None:
-    """Ask the pushed model about raw rows; answers are JSON lines on stdout.
-
-    Rows are JSON objects of features (one, a list, or one a line) or CSV with a header.
-
-    Example: tapeline predict configs/digits.yaml --sample 3
-    """
-    from pipeline.output import CapturedOutput
-    from pipeline.predict import predict as answers
-    from pipeline.predict import read_rows, sample_rows
-
-    folder = _version_folder(model, set_ or [])
-    if (rows is None) == (sample is None):
-        raise ConfigError(
-            Problem(
-                "predict",
-                "ROWS",
-                "neither" if rows is None else "both",
-                "one of ROWS and --sample N",
-            )
-        )
-    with CapturedOutput() as output:
-        if sample is not None:
-            asked = sample_rows(folder, sample)
-        else:
-            asked = read_rows(_read_text(str(rows)), str(rows))
-        for answer in answers(folder, signature, asked):
-            print(answer, file=output.stdout)
+app.command()(predict)
 
 
 @app.command()
@@ -176,32 +126,6 @@ def doctor() -> None:
         advice = f"  -> {result.advice}" if result.advice else ""
         print(f"{result.level:<5} {result.name:<24} {result.found}{advice}")
     raise typer.Exit(1 if any(result.level == FAIL for result in results) else 0)
-
-
-def _version_folder(model: str, overrides: list[str]) -> Path:
-    """Returns the folder of the newest version that `model` leads to."""
-    from serving.versions import newest_version
-
-    path = Path(model)
-    if (path / "saved_model.pb").is_file():
-        return path
-    base = path if path.is_dir() else load_config(model, overrides).model_folder
-    newest = newest_version(base)
-    if newest is None:
-        raise ConfigError(
-            Problem(model, "MODEL", f"no version in {base}", "a model that `tapeline run` pushed")
-        )
-    return newest
-
-
-def _read_text(path: str) -> str:
-    if path == "-":
-        return sys.stdin.read()
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        found = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(Problem(path, "ROWS", found, "a file of JSON or CSV")) from error
 
 
 def main() -> None:

@@ -6,64 +6,21 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
-from google.protobuf import wrappers_pb2 as _wrappers  # noqa: F401  registers Int64Value
+from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config import BatchingConfig
+from serving.protos import message_class
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
 
-_Field = descriptor_pb2.FieldDescriptorProto
-
-
-@cache
-def _batching_parameters_class() -> Any:
-    """Returns the message class of BatchingParameters.
-
-    TF Serving's Python package leaves this message out. Text format goes by field names, which
-    are those of `session_bundle_config.proto`; the numbers here never leave the process.
-    """
-    file = descriptor_pb2.FileDescriptorProto(
-        name="tapeline/batching_parameters.proto",
-        package="tapeline.serving",
-        syntax="proto3",
-        dependency=["google/protobuf/wrappers.proto"],
-    )
-    message = file.message_type.add(name="BatchingParameters")
-    wrapped = (
-        "max_batch_size",
-        "batch_timeout_micros",
-        "max_enqueued_batches",
-        "num_batch_threads",
-    )
-    for number, name in enumerate(wrapped, start=1):
-        message.field.add(
-            name=name,
-            number=number,
-            type=_Field.TYPE_MESSAGE,
-            type_name=".google.protobuf.Int64Value",
-            label=_Field.LABEL_OPTIONAL,
-        )
-    message.field.add(
-        name="allowed_batch_sizes",
-        number=len(wrapped) + 1,
-        type=_Field.TYPE_INT64,
-        label=_Field.LABEL_REPEATED,
-    )
-    pool = descriptor_pool.Default()
-    pool.Add(file)
-    factory = message_factory.MessageFactory(pool)
-    return factory.GetPrototype(pool.FindMessageTypeByName("tapeline.serving.BatchingParameters"))
-
 
 def batching_text(config: BatchingConfig) -> str:
     """Returns batching.config for a validated configuration."""
-    message = _batching_parameters_class()(allowed_batch_sizes=config.allowed_batch_sizes)
+    message = message_class("BatchingParameters")(allowed_batch_sizes=config.allowed_batch_sizes)
     message.max_batch_size.value = config.max_batch_size
     message.batch_timeout_micros.value = config.batch_timeout_micros
     message.max_enqueued_batches.value = config.max_enqueued_batches
@@ -78,7 +35,7 @@ def parse_batching(text: str) -> BatchingConfig:
         google.protobuf.text_format.ParseError: if it is not BatchingParameters in text format.
         pydantic.ValidationError: if a rule is broken.
     """
-    message = text_format.Parse(text, _batching_parameters_class()())
+    message = text_format.Parse(text, message_class("BatchingParameters")())
     values: dict[str, Any] = {
         "max_batch_size": 1000,
         "batch_timeout_micros": 0,

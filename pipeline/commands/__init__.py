@@ -1,0 +1,1 @@
+"""The commands of `tapeline`, a module each, and the arguments that they share."""
