@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metrics_path,
         model_server_config,
         parse_flags,
-        ssl_config,
+        tls,
     )
     from serving.server.ports import PortTaken
     from serving.server.supervisor import StartFailed, Supervisor
@@ -35,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = model_server_config(flags)
         batching(flags)
         metrics_path(flags)
-        tls = ssl_config(flags)
-        if tls is not None:
-            server_credentials(tls)
+        security = tls(flags)
+        if security is not None:
+            server_credentials(security)
 
         async def serve() -> int:
             return await Supervisor(flags, config).run()

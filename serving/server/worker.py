@@ -31,7 +31,7 @@ from serving.server.flags import (
     batching,
     grpc_arguments,
     metrics_path,
-    ssl_config,
+    tls,
 )
 from serving.server.grpc_server import GrpcServer
 from serving.server.grpc_services import GrpcServices
@@ -85,12 +85,12 @@ class Worker:
         self._grpc = self._make_grpc_server(peers, admission)
 
     def _make_grpc_server(self, peers: Peers, admission: Admission) -> GrpcServer:
-        tls = ssl_config(self._flags)
+        security = tls(self._flags)
         return GrpcServer(
             GrpcServices(self._manager, peers, admission, self._metrics),
             self._flags.grpc_max_message_bytes,
             grpc_arguments(self._flags),
-            None if tls is None else server_credentials(tls),
+            None if security is None else server_credentials(security),
         )
 
     async def run(self) -> None:
