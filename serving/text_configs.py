@@ -1,13 +1,11 @@
 """TF Serving's own configuration files, in protobuf text format.
 
-`--model_config_file` takes models.config, `--batching_parameters_file` batching.config,
-`--monitoring_config_file` and `--ssl_config_file` the others.
+`--model_config_file` takes models.config, `--batching_parameters_file` batching.config.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import text_format
@@ -18,30 +16,6 @@ from serving.protos import message_class
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
-DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
-
-
-@dataclass(frozen=True)
-class Monitoring:
-    """Whether and where the REST port shows metrics to Prometheus."""
-
-    is_enabled: bool = False
-    path: str = DEFAULT_METRICS_PATH
-
-
-@dataclass(frozen=True)
-class Tls:
-    """What a server proves itself with, and what it asks of clients; PEM in all of it.
-
-    Attributes:
-        client_verify: clients must show a certificate.
-        custom_ca: what theirs must be signed by, "" for the system's.
-    """
-
-    server_key: str
-    server_cert: str
-    custom_ca: str = ""
-    client_verify: bool = False
 
 
 def batching_text(config: BatchingConfig) -> str:
@@ -90,34 +64,6 @@ def parse_models(text: str) -> model_server_config_pb2.ModelServerConfig:
         google.protobuf.text_format.ParseError: if it is not ModelServerConfig in text format.
     """
     return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-
-
-def parse_monitoring(text: str) -> Monitoring:
-    """Reads a MonitoringConfig.
-
-    Raises:
-        google.protobuf.text_format.ParseError: if it is not one in text format.
-        ValueError: if the path is not absolute.
-    """
-    config = text_format.Parse(text, message_class("MonitoringConfig")()).prometheus_config
-    path = config.path or DEFAULT_METRICS_PATH
-    if not path.startswith("/"):
-        raise ValueError(f"prometheus_config.path: found {path!r}; allowed: one that begins with /")
-    return Monitoring(config.enable, path)
-
-
-def parse_ssl(text: str) -> Tls:
-    """Reads an SSLConfig: the keys and certificates themselves are in it, not their paths.
-
-    Raises:
-        google.protobuf.text_format.ParseError: if it is not one in text format.
-        ValueError: if the server's key or certificate is missing.
-    """
-    config = text_format.Parse(text, message_class("SSLConfig")())
-    for field in ("server_key", "server_cert"):
-        if not getattr(config, field):
-            raise ValueError(f"{field}: found nothing; allowed: PEM text")
-    return Tls(config.server_key, config.server_cert, config.custom_ca, config.client_verify)
 
 
 def models_text(existing: str, model_name: str, base_path: str) -> str:
