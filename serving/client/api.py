@@ -120,7 +120,7 @@ TABLE: Table = {
     "PredictionLog": (("predict_log", 6, "PredictLog"),),
 }
 
-MESSAGES = build_messages("tapeline.serving.api", TABLE)
+MESSAGES = build_messages("tapeline.serving.client.api", TABLE)
 """The class of each message of the table."""
 
 VERSION_STATES = {

@@ -27,7 +27,7 @@ from tensorflow_serving.apis import (  # isort: skip
 )
 
 
-from serving.api import MESSAGES, TABLE, VERSION_STATES
+from serving.client.api import MESSAGES, TABLE, VERSION_STATES
 
 MODULES = [
     any_pb2, wrappers_pb2, example_pb2, feature_pb2, tensor_pb2, tensor_shape_pb2, meta_graph_pb2,
@@ -81,7 +81,7 @@ def test_states_when_compared_then_are_the_originals() -> None:
 
 def test_messages_when_imported_then_tensorflow_is_not() -> None:
     program = (
-        "import sys, serving.api, serving.tensors; "
+        "import sys, serving.client.api, serving.client.tensors; "
         "print([name for name in ('tensorflow', 'tensorflow_serving') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -11,8 +11,8 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 import tensorflow as tf  # isort: skip
 from tensorflow.core.framework import tensor_pb2  # isort: skip
 
-from serving.api import MESSAGES
-from serving.tensors import (
+from serving.client.api import MESSAGES
+from serving.client.tensors import (
     DTYPE_NAMES,
     MAX_REPEATED,
     STRING,
