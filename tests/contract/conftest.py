@@ -32,14 +32,19 @@ class Endpoint:
     grpc_target: str
 
 
-def server_command() -> list[str]:
-    """Returns the command that takes tensorflow_model_server's flags."""
+def server_command(per_core: bool = False) -> list[str]:
+    """Returns the command that takes tensorflow_model_server's flags.
+
+    Args:
+        per_core: the embedded server is to have a process for each core. Elsewhere it has one, as
+            TF Serving has: what fills a batch or a queue must come to the same process.
+    """
     given = os.environ.get("TAPELINE_SERVER_COMMAND")
     if given:
         return shlex.split(given)
     if os.environ.get("TAPELINE_REST_URL"):
         pytest.skip("TAPELINE_SERVER_COMMAND does not say how to start the endpoint's server")
-    return [sys.executable, "-m", "serving.server"]
+    return [sys.executable, "-m", "serving.server", *([] if per_core else ["--processes=1"])]
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +69,7 @@ def endpoint(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         f"--monitoring_config_file={models}/monitoring.config",
         "--allow_version_labels_for_unavailable_models",
     ]
-    server = start(server_command(), flags, tmp_path_factory.mktemp("endpoint"))
+    server = start(server_command(per_core=True), flags, tmp_path_factory.mktemp("endpoint"))
     try:
         server.wait_until_available("half_plus_two", 1, 2)
         for model in ("every_type", "sizes", "errors", "unrestored"):
@@ -91,9 +96,10 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts a server with tensorflow_model_server's flags on free ports, until the module ends."""
     started: list[ModelServer] = []
 
-    def call(*flags: object, rest: bool = True) -> ModelServer:
+    def call(*flags: object, rest: bool = True, per_core: bool = False) -> ModelServer:
         folder = tmp_path_factory.mktemp("server")
-        server = start(server_command(), [str(flag) for flag in flags], folder, rest=rest)
+        command = server_command(per_core)
+        server = start(command, [str(flag) for flag in flags], folder, rest=rest)
         started.append(server)
         return server
 

@@ -158,7 +158,7 @@ def managed(bases, start_server):
     """A server whose configuration is replaced by HandleReloadConfigRequest."""
     config = bases / "managed.config"
     config.write_text(models_text(model_config("a", bases / "a", BOTH)))
-    server = start_server(f"--model_config_file={config}")
+    server = start_server(f"--model_config_file={config}", per_core=True)
     server.wait_until_available("a", 1, 2)
     return server
 
