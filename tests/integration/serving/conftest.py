@@ -74,6 +74,9 @@ class Load:
         assert self._process.poll() in (None, 0), "the load generator is gone"
         return self._found
 
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def stop(self) -> list[Record]:
         self._close()
         assert self._process.wait(120) == 0
