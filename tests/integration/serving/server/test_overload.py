@@ -12,7 +12,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from tests.contract.clients import Grpc, Rest, predict_request
 from tests.contract.models import write_sizes
-from tests.integration.serving.conftest import resident
+from tests.integration.serving.server.conftest import resident
 
 COST = 0.02
 """Seconds of a core that a request is made to cost, about."""

@@ -1,4 +1,6 @@
-"""A load generator: `python -m tests.integration.serving.load SPEC RECORDS`, a process of its own.
+"""A load generator in a process of its own.
+
+    python -m tests.integration.serving.server.load SPEC RECORDS
 
 SPEC is JSON: what to send, and either `clients`, each of which waits for its answer before it
 sends again, or a `rate` at which requests are sent whether or not answers come. It ends after

@@ -29,8 +29,8 @@ from tensorflow_serving.apis import (
 
 from tests.contract.clients import Grpc, predict_request
 from tests.contract.models import LABELS, floats, model_config, models_text, write_half_plus_two
-from tests.integration.serving import hostile
-from tests.integration.serving.conftest import family, resident
+from tests.integration.serving.server import hostile
+from tests.integration.serving.server.conftest import family, resident
 
 REQUESTS = 2000
 LIMIT = 1 << 20

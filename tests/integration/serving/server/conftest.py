@@ -52,11 +52,11 @@ class Load:
         self._found: list[Record] = []
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.integration.serving.load"),
+                *(sys.executable, "-m", "tests.integration.serving.server.load"),
                 *(str(self._spec), str(self._records)),
             ],
             stdin=subprocess.PIPE,
-            cwd=Path(__file__).parents[3],
+            cwd=Path(__file__).parents[4],
         )
 
     def records(self) -> list[Record]:
