@@ -1,22 +1,15 @@
 """TF Serving's own configuration files, in protobuf text format.
 
-<<<<<<< HEAD
 `--model_config_file` takes models.config, `--batching_parameters_file` batching.config,
 `--monitoring_config_file` monitoring.config; `--enable_per_model_batching_parameters` has
 batching_params.pbtxt read from each version's folder. `--ssl_config_file` takes one of the user's.
-=======
-`--model_config_file` takes models.config, `--batching_parameters_file` batching.config.
->>>>>>> w/core
 """
 
 from __future__ import annotations
 
 import os
-<<<<<<< HEAD
 from collections.abc import Mapping
 from dataclasses import dataclass
-=======
->>>>>>> w/core
 from typing import Any
 
 from google.protobuf import text_format
@@ -28,7 +21,6 @@ from serving.version_policy import VersionPolicy
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
-<<<<<<< HEAD
 MONITORING_FILE = "monitoring.config"
 VERSION_BATCHING_FILE = "batching_params.pbtxt"
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
@@ -55,8 +47,6 @@ class Tls:
     server_cert: str
     custom_ca: str = ""
     client_verify: bool = False
-=======
->>>>>>> w/core
 
 
 def batching_text(config: BatchingConfig) -> str:
@@ -107,7 +97,6 @@ def parse_models(text: str) -> model_server_config_pb2.ModelServerConfig:
     return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
 
 
-<<<<<<< HEAD
 def monitoring_text() -> str:
     """Returns monitoring.config: Prometheus metrics on TF Serving's own path of the REST port."""
     message = message_class("MonitoringConfig")()
@@ -146,14 +135,6 @@ def parse_ssl(text: str) -> Tls:
 
 def parse_model_list(text: str) -> model_server_config_pb2.ModelServerConfig:
     """Reads a models.config that lists models, as all of ours do; "" lists none.
-=======
-def models_text(existing: str, model_name: str, base_path: str) -> str:
-    """Returns models.config with the model in it, other models as they were.
-
-    Args:
-        existing: the file's present text, "" for none.
-        base_path: absolute; holds the numeric version folders.
->>>>>>> w/core
 
     Raises:
         google.protobuf.text_format.ParseError: if it is not ModelServerConfig in text format.
