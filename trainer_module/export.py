@@ -21,6 +21,9 @@ RAW_SIGNATURES = ("serving_raw", "embedding")
 TRANSFORM_FEATURES = "transform_features"
 """The signature that model analysis reads labels from."""
 
+TRANSFORMED = "transformed"
+"""The signature that takes what Transform makes; all in it is numbers, as TF Lite wants."""
+
 
 class ServingModel:
     """A trained model with Transform's graph in front of it, and its serving signatures.
@@ -31,6 +34,8 @@ class ServingModel:
             serving_raw: one tensor a raw feature -> the same answers.
             embedding: one tensor a raw feature -> embedding [b, d].
             transform_features: examples [b] string -> the transformed features and labels.
+            transformed: one tensor a transformed feature that the model reads -> the task's
+            answers but for strings.
             And those of the task's own.
 
     Args:
@@ -51,6 +56,7 @@ class ServingModel:
         self._model = model
         self._transform = transform.transform_features_layer()
         self._served_spec = {name: spec for name, spec in raw_spec.items() if name != label}
+        self._transformed_specs = _transformed_specs(task, model, transform)
         self.signatures: dict[str, Callable[..., Tensors]] = {
             "serving_default": _of_examples(self._served_spec, self._answer),
             "serving_raw": self._of_raw_tensors(self._answer),
@@ -58,11 +64,12 @@ class ServingModel:
             TRANSFORM_FEATURES: _of_examples(
                 {**raw_spec, label: _optional(raw_spec[label])}, self._transform
             ),
+            TRANSFORMED: _of_tensors(self._answer_in_numbers, self._transformed_specs),
         }
         self._examples: dict[str, Tensors] = {}
         for name, own in task.signatures(model).items():
             self._examples[name] = {key: tf.constant(v) for key, v in own.example.items()}
-            self.signatures[name] = _of_tensors(own.function, self._examples[name])
+            self.signatures[name] = _of_tensors(own.function, _specs_like(self._examples[name]))
 
     def save(self, folder: str) -> None:
         """Writes the SavedModel with its signatures."""
@@ -78,6 +85,8 @@ class ServingModel:
         """
         if signature in self._examples:
             return self._examples[signature]
+        if signature == TRANSFORMED:
+            return self.transformed_tensors(examples)
         return self.raw_tensors(examples) if signature in RAW_SIGNATURES else {"examples": examples}
 
     def raw_tensors(self, examples: tf.Tensor) -> Tensors:
@@ -88,11 +97,20 @@ class ServingModel:
             for name, value in parsed.items()
         }
 
+    def transformed_tensors(self, examples: tf.Tensor) -> Tensors:
+        """Turns serialized examples [b] into the inputs of the signature `transformed`."""
+        features = self.signatures[TRANSFORM_FEATURES](examples=examples)
+        return {name: features[name] for name in self._transformed_specs}
+
     def _outputs(self, raw: Tensors) -> Tensors:
         return self._model(self._transform(raw), training=False)
 
     def _answer(self, raw: Tensors) -> Tensors:
         return self._task.serving_outputs(self._outputs(raw))
+
+    def _answer_in_numbers(self, **features: tf.Tensor) -> Tensors:
+        answers = self._task.serving_outputs(self._model(features, training=False))
+        return {name: value for name, value in answers.items() if value.dtype != tf.string}
 
     def _embed(self, raw: Tensors) -> Tensors:
         return {"embedding": self._outputs(raw)["embedding"]}
@@ -144,15 +162,38 @@ def _of_examples(
     return tf.function(from_examples, input_signature=signature)
 
 
-def _of_tensors(body: Callable[..., Tensors], example: Tensors) -> Callable[..., Tensors]:
-    """Returns `body` as a tf.function of tensors like those of `example`, of any number of rows."""
-    specs = {
-        name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name)
-        for name, value in example.items()
-    }
+def _of_tensors(
+    body: Callable[..., Tensors], specs: Mapping[str, tf.TensorSpec]
+) -> Callable[..., Tensors]:
+    """Returns `body` as a tf.function of named tensors."""
     return tf.function(tf.autograph.experimental.do_not_convert(body)).get_concrete_function(
         **specs
     )
+
+
+def _specs_like(example: Tensors) -> dict[str, tf.TensorSpec]:
+    """Returns the specs of tensors like those of `example`, of any number of rows."""
+    return {
+        name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name)
+        for name, value in example.items()
+    }
+
+
+def _transformed_specs(
+    task: Task, model: keras.Model, transform: tft.TFTransformOutput
+) -> dict[str, tf.TensorSpec]:
+    """Returns the specs of the transformed features that the model reads.
+
+    A functional model says which; of one that is a subclass, they are all but the labels.
+    """
+    spec = transform.transformed_feature_spec()
+    named = getattr(model, "input", None)
+    labels = {head.label for head in task.heads}
+    read = set(named) if isinstance(named, Mapping) else set(spec) - labels
+    return {
+        name: tf.TensorSpec([None, *spec[name].shape], spec[name].dtype, name=name)
+        for name in sorted(read)
+    }
 
 
 def _served_shape(spec: tf.io.FixedLenFeature) -> list[int]:

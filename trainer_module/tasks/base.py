@@ -22,7 +22,13 @@ Tensors = Mapping[str, tf.Tensor]
 SAMPLES = "samples"
 """Folder, in that of a training, of what a task's callbacks leave to look at."""
 
-COMMON_SIGNATURES = ("serving_default", "serving_raw", "embedding", "transform_features")
+COMMON_SIGNATURES = (
+    "serving_default",
+    "serving_raw",
+    "embedding",
+    "transform_features",
+    "transformed",
+)
 """The signatures that every exported model has; those of a task's own have other names."""
 
 

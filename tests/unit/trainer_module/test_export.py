@@ -101,10 +101,7 @@ def test_saved_model_when_loaded_then_has_exactly_the_signatures_of_the_contract
 
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
 def test_signature_when_loaded_then_answers_as_in_memory(exported, digit_examples, name):
-    examples = tf.constant(digit_examples[:20])
-    inputs = {"examples": examples}
-    if name in TAKES_RAW:
-        inputs = exported.serving.raw_tensors(examples)
+    inputs = exported.serving.inputs(name, tf.constant(digit_examples[:20]))
     _assert_close(
         exported.loaded.signatures[name](**inputs), exported.serving.signatures[name](**inputs)
     )
@@ -123,6 +120,45 @@ def test_serving_when_asked_then_answers_as_the_model_does_for_transformed_digit
     _assert_close(exported.loaded.signatures["serving_raw"](image=raw), expected)
     embedding = {"embedding": outputs["embedding"]}
     _assert_close(exported.loaded.signatures["embedding"](image=raw), embedding)
+
+
+def test_transformed_when_asked_then_answers_as_serving_default_does_but_for_strings(
+    exported, digit_examples
+):
+    examples = tf.constant(digit_examples[:20])
+    expected = dict(exported.loaded.signatures["serving_default"](examples=examples))
+    del expected["label"]
+    features = exported.loaded.signatures["transform_features"](examples=examples)
+    _assert_close(exported.loaded.signatures["transformed"](image=features["image"]), expected)
+
+
+def test_transformed_when_loaded_then_takes_the_features_that_the_model_reads_and_no_label(
+    exported, exported_tumours
+):
+    found = {
+        name: (spec.shape.as_list(), spec.dtype)
+        for loaded in (exported.loaded, exported_tumours.loaded)
+        for name, spec in loaded.signatures["transformed"].structured_input_signature[1].items()
+    }
+    assert found == {
+        "image": ([None, 8, 8, 1], tf.float32),
+        "measurements": ([None, 30], tf.float32),
+    }
+
+
+def test_transformed_when_the_model_does_not_say_what_it_reads_then_takes_all_but_the_labels(
+    digits_transform,
+):
+    class Subclassed(keras.Model):
+        """Says nothing of its inputs before it is called."""
+
+        def call(self, features, training=False):
+            image = tf.reshape(features["image"], [-1, 64])
+            return {"class": image[:, :10], "attribute": image[:, :2], "embedding": image}
+
+    serving = ServingModel(Digits(), Subclassed(), digits_transform, RAW_SPEC, "digit")
+    _, inputs = serving.signatures["transformed"].structured_input_signature
+    assert set(inputs) == {"image"}
 
 
 def test_serving_default_when_examples_carry_the_label_then_answers_the_same(

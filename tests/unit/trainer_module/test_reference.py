@@ -38,7 +38,7 @@ def logs(serving, digit_examples, tmp_path_factory) -> dict:
         prediction_log_pb2.PredictionLog.FromString(record.numpy())
         for record in tf.data.TFRecordDataset(path)
     ]
-    assert len(parsed) == 4
+    assert len(parsed) == 5
     return {log.predict_log.request.model_spec.signature_name: log.predict_log for log in parsed}
 
 
@@ -64,6 +64,9 @@ def test_reference_answers_when_written_then_ask_about_the_examples_given(logs, 
         assert set(logs[name].request.inputs) == {"image"}
         found = tf.make_ndarray(logs[name].request.inputs["image"])
         np.testing.assert_array_equal(found, parsed["image"])
+    assert set(logs["transformed"].request.inputs) == {"image"}
+    found = tf.make_ndarray(logs["transformed"].request.inputs["image"])
+    np.testing.assert_allclose(found.reshape(-1, 64), parsed["image"] / 16.0)
 
 
 def _write(path: Path, examples: list[bytes]) -> None:
