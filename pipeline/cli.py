@@ -13,13 +13,14 @@ import typer
 from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
 from pipeline.commands.predict import predict
+from pipeline.commands.tflite import tflite
 from pipeline.config_file import ConfigError, Problem
 
 app = typer.Typer(
     name="tapeline",
     help="Takes raw data through training with your own loop to a model that TF Serving serves.",
     epilog="Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "
-    "4 not blessed, 130 interrupted, 143 stopped by SIGTERM with the training saved.",
+    "4 not blessed or refused, 130 interrupted, 143 stopped by SIGTERM with the training saved.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -90,6 +91,7 @@ def run(
 
 
 app.command()(predict)
+app.command()(tflite)
 
 
 @app.command()

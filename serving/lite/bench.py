@@ -25,7 +25,7 @@ from serving.lite.metadata import MetadataUnavailable, with_metadata
 from serving.lite.metrics import measure
 from serving.lite.normalization import find_normalizations
 from serving.lite.tensors import describe
-from serving.session import InvalidModel, InvalidRequest, SavedModelSession
+from serving.session import InvalidModel, SavedModelSession
 
 _THREADS = (1, 2)
 _LATENCY_SECONDS, _LATENCY_ROWS = 1.0, 500
@@ -42,10 +42,15 @@ class Bench:
         self._job = job
         try:
             session = SavedModelSession(job.saved_model)
-            self._names = sorted(session.signature(SIGNATURE).inputs)
-            session.signature(TRANSFORM_SIGNATURE)
-        except (InvalidModel, InvalidRequest) as error:
+        except InvalidModel as error:
             raise LiteExportFailed(f"{job.saved_model}: {error}") from error
+        missing = {SIGNATURE, TRANSFORM_SIGNATURE} - set(session.signatures)
+        if missing:
+            raise LiteExportFailed(
+                f"no signature {' nor '.join(sorted(missing))} among "
+                f"{', '.join(sorted(session.signatures))}"
+            )
+        self._names = sorted(session.signature(SIGNATURE).inputs)
         raw = read_examples(job.representative, job.config.representative_rows)
         self._representative = self._inputs(transform(session, raw))
         # Labels too, where the examples carry them.
@@ -66,7 +71,7 @@ class Bench:
         )
 
     def measure(self, variant: Variant, path: Path) -> Measurement:
-        """Makes a variant's file at `path`, runs and measures it; what fails is told, not raised."""
+        """Makes a variant at `path`, runs and measures it; what fails is told, not raised."""
         try:
             content = convert(self._job.saved_model, SIGNATURE, variant, self._representative)
         except Exception as error:  # the converter's are of many kinds

@@ -18,7 +18,7 @@ class _Section(BaseModel):
 class Tolerance(_Section):
     """How far a variant's answers on the test split may be from the SavedModel's.
 
-    What is null is not asked.
+    In a configuration, null leaves the variant's default; in a default, null is not asked.
     """
 
     agreement: float | None = Field(
@@ -59,9 +59,7 @@ class LiteConfig(_Section):
         description="whose refusal is a failure, that of another is only told; null: float32's, if "
         "it is made",
     )
-    tolerances: dict[Variant, Tolerance] = Field(
-        default_factory=dict, description="by variant, in place of the defaults"
-    )
+    tolerances: dict[Variant, Tolerance] = Field(default_factory=dict, description="by variant")
     representative_rows: int = Field(
         200, gt=0, description="of the train split, by which int8's ranges are measured"
     )
@@ -88,4 +86,4 @@ class LiteConfig(_Section):
     def tolerance(self, variant: Variant) -> Tolerance:
         """Returns what a variant has to hold: the configured values, else the default ones."""
         given = self.tolerances.get(variant, Tolerance())
-        return TOLERANCES[variant].model_copy(update=given.model_dump(exclude_unset=True))
+        return TOLERANCES[variant].model_copy(update=given.model_dump(exclude_none=True))

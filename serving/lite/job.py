@@ -1,4 +1,4 @@
-"""What an export is asked for, and what came out of it; JSON between the processes that it takes."""
+"""What an export is asked for, and what came of it; JSON between the processes that it takes."""
 
 from __future__ import annotations
 

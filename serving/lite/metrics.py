@@ -1,4 +1,4 @@
-"""A run's metrics, computed of a variant's answers: what quantization costs in the run's own terms."""
+"""A run's metrics of a variant's answers: what quantization costs in the run's own terms."""
 
 from __future__ import annotations
 

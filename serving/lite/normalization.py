@@ -28,7 +28,7 @@ class Normalization:
 
 
 def find_normalization(raw: np.ndarray, transformed: np.ndarray) -> Normalization | None:
-    """Returns the scaling that makes `transformed` of `raw`, both [rows, ...]; None if none does."""
+    """Returns the scaling that makes `transformed` [rows, ...] of `raw`; None if none does."""
     if raw.size != transformed.size:
         return None
     channels = transformed.shape[-1] if transformed.ndim > 1 else 1

@@ -61,6 +61,8 @@ def _notes(report: Report) -> list[str]:
         for verdict in report.variants
         if verdict.refusal is not None
     ]
+    if report.accepted:
+        lines.append(f"written to {report.folder}")
     reasons = {v.without_metadata for v in report.accepted if v.without_metadata is not None}
     lines += [f"without metadata: {reason}" for reason in sorted(reasons)]
     return lines

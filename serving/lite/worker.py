@@ -2,8 +2,8 @@
 
     python -m serving.lite.worker JOB FOLDER VARIANT...
 
-Leaves `<variant>.tflite` and then `<variant>.json` in the folder, before all of them `setting.json`,
-or `error.json` if there is nothing to measure by. What stdout and stderr hold is TensorFlow's.
+Leaves `setting.json` in the folder, or `error.json` if there is nothing to measure by; then for
+each variant `<variant>.tflite` and, last, `<variant>.json`. What it prints is TensorFlow's.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def main(arguments: list[str]) -> int:
     except LiteExportFailed as error:
         write_text(Path(folder, ERROR_FILE), json.dumps(str(error)))
         return 1
-    write_text(Path(folder, SETTING_FILE), bench.setting().model_dump_json())
+    write_text(Path(folder, SETTING_FILE), json.dumps(bench.setting().model_dump()))
     for variant in job.config.variants:
         if variant in variants:
             measured = bench.measure(variant, Path(folder, f"{variant}.tflite"))
-            write_text(Path(folder, f"{variant}.json"), measured.model_dump_json())
+            write_text(Path(folder, f"{variant}.json"), json.dumps(measured.model_dump()))
     return 0
 
 
