@@ -17,7 +17,7 @@ from pipeline.served_model import version_folder
 from serving.lite.config import VARIANTS, LiteConfig
 from serving.lite.job import Job
 from serving.lite.metrics import KINDS, Metric
-from serving.versions import read_manifest
+from serving.version_folders import read_manifest
 
 if TYPE_CHECKING:
     from pipeline.config import EvaluateConfig

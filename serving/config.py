@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
@@ -19,6 +21,13 @@ class BatchingConfig(_Section):
     allowed_batch_sizes: list[int] = Field(
         default_factory=list, description="empty: any size up to max_batch_size"
     )
+    pad_variable_length_inputs: bool = Field(
+        False, description="pads inputs of different shapes with their first value"
+    )
+    enable_large_batch_splitting: bool = Field(
+        False, description="runs a larger request in parts of max_execution_batch_size"
+    )
+    max_execution_batch_size: int = Field(0, ge=0, description="0: the same as max_batch_size")
 
     @field_validator("allowed_batch_sizes")
     @classmethod
@@ -36,6 +45,22 @@ class BatchingConfig(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _parts_are_no_larger_than_requests(self) -> BatchingConfig:
+        if self.max_execution_batch_size > self.max_batch_size:
+            raise ValueError(
+                f"max_execution_batch_size: found {self.max_execution_batch_size}; allowed: at "
+                f"most max_batch_size ({self.max_batch_size})"
+            )
+        return self
+
+    @property
+    def execution_batch_size(self) -> int:
+        """The most rows of one call."""
+        if self.enable_large_batch_splitting and self.max_execution_batch_size:
+            return self.max_execution_batch_size
+        return self.max_batch_size
+
 
 class ServeConfig(_Section):
     """Where a blessed model goes, and how TF Serving is told to serve it."""
@@ -46,7 +71,13 @@ class ServeConfig(_Section):
     model_name: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="null: the run's name"
     )
-    keep_versions: int = Field(3, gt=0, description="older versions are removed after a push")
+    keep_versions: int = Field(3, gt=0, description="older ones that are not served are removed")
+    push_to: Literal["stable", "canary"] = Field(
+        "stable", description="label of a new version; the first one is stable either way"
+    )
+    model_config_file_poll_wait_seconds: float = Field(
+        1.0, ge=0, description="what the servers have in the flag of that name"
+    )
     tolerance: float = Field(
         1e-5, gt=0, description="largest difference of the exported model from the trained one"
     )

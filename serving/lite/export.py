@@ -31,7 +31,7 @@ from serving.lite.job import (
     write_text,
 )
 from serving.lite.worker import ERROR_FILE, SETTING_FILE
-from serving.versions import exclusive
+from serving.atomic_files import exclusive, replace_text, sync_tree
 
 REPORT_FILE, LOG_FILE = "lite.json", "conversion.log"
 
@@ -85,7 +85,7 @@ def judge(job: Job, measured: Sequence[Measurement]) -> list[Verdict]:
 
 def _measure_all(job: Job, staging: Path, log: Path) -> tuple[Setting, list[Measurement]]:
     """Has the variants measured; where that ends the process, goes on after the one at fault."""
-    write_text(staging / "job.json", job.model_dump_json())
+    replace_text(staging / "job.json", job.model_dump_json())
     log.write_bytes(b"")
     measured: dict[Variant, Measurement] = {}
     while pending := [variant for variant in job.config.variants if variant not in measured]:
@@ -122,6 +122,7 @@ def _ending(code: int) -> str:
 
 def _publish(report: Report, staging: Path) -> None:
     """Moves the accepted files into the folder, and takes away those of an earlier export."""
+    sync_tree(staging)
     (report.folder / REPORT_FILE).unlink(missing_ok=True)
     accepted = {verdict.variant for verdict in report.accepted}
     for variant in VARIANTS:
@@ -130,7 +131,7 @@ def _publish(report: Report, staging: Path) -> None:
             os.replace(staging / name, report.folder / name)
         else:
             (report.folder / name).unlink(missing_ok=True)
-    write_text(report.folder / REPORT_FILE, report.model_dump_json(indent=2))
+    replace_text(report.folder / REPORT_FILE, report.model_dump_json(indent=2))
 
 
 def _remove_stale_staging(folder: Path) -> None:

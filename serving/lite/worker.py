@@ -13,7 +13,8 @@ import os
 import sys
 from pathlib import Path
 
-from serving.lite.job import Job, LiteExportFailed, write_text
+from serving.atomic_files import replace_text
+from serving.lite.job import Job, LiteExportFailed
 
 SETTING_FILE, ERROR_FILE = "setting.json", "error.json"
 
@@ -28,13 +29,13 @@ def main(arguments: list[str]) -> int:
     try:
         bench = Bench(job)
     except LiteExportFailed as error:
-        write_text(Path(folder, ERROR_FILE), json.dumps(str(error)))
+        replace_text(Path(folder, ERROR_FILE), json.dumps(str(error)))
         return 1
-    write_text(Path(folder, SETTING_FILE), json.dumps(bench.setting().model_dump()))
+    replace_text(Path(folder, SETTING_FILE), json.dumps(bench.setting().model_dump()))
     for variant in job.config.variants:
         if variant in variants:
             measured = bench.measure(variant, Path(folder, f"{variant}.tflite"))
-            write_text(Path(folder, f"{variant}.json"), json.dumps(measured.model_dump()))
+            replace_text(Path(folder, f"{variant}.json"), json.dumps(measured.model_dump()))
     return 0
 
 
