@@ -14,6 +14,7 @@ from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
 from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
+from pipeline.commands.tflite import tflite
 from pipeline.commands.versions import versions
 from pipeline.config_file import ConfigError, Problem
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     name="tapeline",
     help="Takes raw data through training with your own loop to a model that TF Serving serves.",
     epilog="Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "
-    "4 not blessed, 130 interrupted, 143 stopped by SIGTERM with the training saved.",
+    "4 not blessed or refused, 130 interrupted, 143 stopped by SIGTERM with the training saved.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -92,6 +93,7 @@ def run(
 
 
 app.command()(predict)
+app.command()(tflite)
 app.command()(versions)
 app.command()(rollback)
 app.command()(promote)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.evaluator.config import EvaluateConfig
 from components.example_gen.config import DataConfig
 from serving.config import ServeConfig
+from serving.lite.config import LiteConfig
 from trainer_module.config import TaskConfig, TrainConfig
 
 
@@ -41,6 +42,7 @@ class RunConfig(_Section):
     train: TrainConfig
     evaluate: EvaluateConfig
     serve: ServeConfig = ServeConfig()
+    lite: LiteConfig | None = Field(None, description="null: no TF Lite variants are made")
     beam: BeamConfig = BeamConfig()
 
     @property

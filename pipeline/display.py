@@ -209,6 +209,8 @@ def summary_lines(summary: Summary, predict_command: str) -> list[str]:
     if summary.blessing:
         verdict = "blessed" if summary.blessing["blessed"] else "refused"
         lines.append(f"decided    {verdict}: {summary.blessing['reason']}")
+    if summary.lite:
+        lines += _lite_lines(summary.lite)
     if summary.status == NOT_BLESSED:
         lines.append("pushed     nothing; the serving directory is as it was")
     elif summary.status == CACHED:
@@ -217,6 +219,20 @@ def summary_lines(summary: Summary, predict_command: str) -> list[str]:
         lines += [f"pushed     {summary.servable}", f"try it     {predict_command}"]
     lines.append(f"took       {summary.seconds:.1f} s; log {summary.run_dir}/run.log")
     return lines
+
+
+def _lite_lines(lite: dict[str, Any]) -> list[str]:
+    """Returns what came out as TF Lite, with the sizes, and what was refused, with the reason."""
+    variants = lite["variants"].items()
+    sizes = [
+        f"{name} {found['size'] / 1000:.0f} KB" for name, found in variants if not found["refusal"]
+    ]
+    lines = [f"tflite     {', '.join(sizes)} in {lite['folder']}"] if sizes else []
+    return lines + [
+        f"tflite     {name} refused: {found['refusal']}"
+        for name, found in variants
+        if found["refusal"]
+    ]
 
 
 def _node_line(node: Node) -> Text:

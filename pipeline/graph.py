@@ -19,9 +19,11 @@ from components.baseline import BaselineStrategy
 from components.example_gen.component import SourceExampleGen
 from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
+from components.tflite.component import TFLiteExport
 from components.trainer.component import Trainer
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
+from pipeline.lite import lite_labels, lite_metrics
 from pipeline.source_hash import source_hash
 from trainer_module.config import TrainerSettings
 from trainer_module.tasks import dotted_path
@@ -112,21 +114,36 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         data=config.data.model_dump(mode="json"),
         serve=config.serve,
     )
+    components = [
+        example_gen,
+        statistics_gen,
+        schema_gen,
+        example_validator,
+        transform,
+        *([last_blessed] if config.train.warm_start else []),
+        trainer,
+        baseline,
+        evaluator,
+        pusher,
+    ]
+    if config.lite is not None:
+        lite_export = TFLiteExport(
+            model=trainer.outputs["model"],
+            examples=example_gen.outputs["examples"],
+            model_blessing=evaluator.outputs["blessing"],
+            model_name=config.model_name,
+            lite=config.lite,
+            metrics=lite_metrics(config.evaluate, task),
+            labels=lite_labels(task),
+            code=source_hash("serving.lite.export", "serving.lite.worker"),
+        )
+        # The Pusher holds the SavedModel to the trained model, this holds the files to the SavedModel.
+        lite_export.add_upstream_node(pusher)
+        components.append(lite_export)
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(root / "artifacts"),
-        components=[
-            example_gen,
-            statistics_gen,
-            schema_gen,
-            example_validator,
-            transform,
-            *([last_blessed] if config.train.warm_start else []),
-            trainer,
-            baseline,
-            evaluator,
-            pusher,
-        ],
+        components=components,
         enable_cache=config.cache,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(root / "metadata.sqlite")

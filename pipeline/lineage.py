@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 
 _Execution = metadata_store_pb2.Execution
+_RAW_EXAMPLES = "raw_examples"
 
 CACHED, DONE = "cached", "done"
+
+
+@dataclass(frozen=True)
+class Training:
+    """Which run trained a model, and the folder of the raw examples that it had."""
+
+    run_id: str
+    examples_uri: str
+
+
+def training_of(store: Any, model_uri: str) -> Training:
+    """Returns what is known of the last training that a model came out of.
+
+    Raises:
+        LookupError: if the store knows no such model.
+    """
+    events = store.get_events_by_artifact_ids(
+        [artifact.id for artifact in store.get_artifacts_by_uri(model_uri)]
+    )
+    # A run that takes the model from the cache puts it out too.
+    makers = [
+        event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT
+    ]
+    if not makers:
+        raise LookupError(f"nothing put out {model_uri}")
+    inputs = [
+        event.artifact_id
+        for event in store.get_events_by_execution_ids([max(makers)])
+        if event.type == metadata_store_pb2.Event.INPUT and event.path.steps[0].key == _RAW_EXAMPLES
+    ]
+    runs = [
+        context.name
+        for context in store.get_contexts_by_execution(max(makers))
+        if context.type == "pipeline_run"
+    ]
+    if not inputs or not runs:
+        raise LookupError(f"what put out {model_uri} was not trained on raw examples in a run")
+    (examples,) = store.get_artifacts_by_id(inputs[:1])
+    return Training(runs[0], examples.uri)
 
 
 class Lineage:

@@ -41,6 +41,7 @@ class Summary:
     blessing: dict[str, Any] | None = None
     rows: dict[str, int] = field(default_factory=dict)
     training: dict[str, Any] | None = None
+    lite: dict[str, Any] | None = None
     nodes: list[Node] = field(default_factory=list)
     seconds: float = 0.0
     error: dict[str, str] | None = None
@@ -78,6 +79,7 @@ def summarize(
         evaluation = lineage.output("Evaluator", "ModelEvaluation")
         blessing = lineage.output("Evaluator", "ModelBlessing")
         pushed = lineage.output("Pusher", "PushedModel")
+        lite = lineage.output("TFLiteExport", "LiteModels") if config.lite else None
 
     candidate, baseline = load_measurements(evaluation.uri, task)
     held = checks(config.evaluate, candidate, baseline)
@@ -99,6 +101,7 @@ def summarize(
         },
         rows=row_counts(statistics.uri),
         training=_training(model_run.uri, config),
+        lite=_lite(lite.uri) if lite else None,
         nodes=nodes,
         seconds=seconds,
     )
@@ -124,6 +127,17 @@ def _training(model_run_uri: str, config: RunConfig) -> dict[str, Any]:
         "best_epoch": best["epoch"],
         "eval": best["eval"],
     }
+
+
+def _lite(uri: str) -> dict[str, Any] | None:
+    """Returns the folder of the TF Lite files and the verdicts; None if nothing was exported."""
+    report = Path(uri, "lite.json")
+    if not report.is_file():
+        return None
+    found = json.loads(report.read_text(encoding="utf-8"))
+    keys = ("size", "ratio", "comparison", "metrics", "latency_ms", "refusal")
+    variants = {item["variant"]: {key: item[key] for key in keys} for item in found["variants"]}
+    return {"folder": uri, "variants": variants}
 
 
 def past_runs(root: Path) -> list[dict[str, Any]]:
