@@ -13,6 +13,7 @@ import typer
 from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
 from pipeline.commands.predict import predict
+from pipeline.commands.serve import serve
 from pipeline.config_file import ConfigError, Problem
 
 app = typer.Typer(
@@ -90,6 +91,7 @@ def run(
 
 
 app.command()(predict)
+app.command()(serve)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from serving.protos import message_class
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
+MONITORING_FILE = "monitoring.config"
 
 
 def batching_text(config: BatchingConfig) -> str:
