@@ -19,6 +19,13 @@ class BatchingConfig(_Section):
     allowed_batch_sizes: list[int] = Field(
         default_factory=list, description="empty: any size up to max_batch_size"
     )
+    pad_variable_length_inputs: bool = Field(
+        False, description="pads inputs of different shapes with their first value"
+    )
+    enable_large_batch_splitting: bool = Field(
+        False, description="runs a larger request in parts of max_execution_batch_size"
+    )
+    max_execution_batch_size: int = Field(0, ge=0, description="0: the same as max_batch_size")
 
     @field_validator("allowed_batch_sizes")
     @classmethod
@@ -35,6 +42,22 @@ class BatchingConfig(_Section):
                 f"allowed: the last one equal to max_batch_size ({self.max_batch_size})"
             )
         return self
+
+    @model_validator(mode="after")
+    def _parts_are_no_larger_than_requests(self) -> BatchingConfig:
+        if self.max_execution_batch_size > self.max_batch_size:
+            raise ValueError(
+                f"max_execution_batch_size: found {self.max_execution_batch_size}; allowed: at "
+                f"most max_batch_size ({self.max_batch_size})"
+            )
+        return self
+
+    @property
+    def execution_batch_size(self) -> int:
+        """The most rows of one call."""
+        if self.enable_large_batch_splitting and self.max_execution_batch_size:
+            return self.max_execution_batch_size
+        return self.max_batch_size
 
 
 class ServeConfig(_Section):

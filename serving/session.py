@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from serving.signatures import INIT_OP_SIGNATURE, InvalidRequest, Signature
 
-class InvalidRequest(ValueError):
-    """A request that does not fit the signature it is for."""
+__all__ = ["InvalidModel", "InvalidRequest", "SavedModelSession"]
 
 
 class InvalidModel(RuntimeError):
@@ -24,22 +24,32 @@ class SavedModelSession:
     `tf.saved_model.load` restores Python objects as well and so accepts models that TF Serving
     cannot run; this does not.
 
+    Args:
+        intra_op_threads: threads of one op; 0 for as many as there are cores.
+
     Raises:
         InvalidModel: if it does not load.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, intra_op_threads: int = 0) -> None:
+        # Ops run on the caller's thread: handing them to a pool costs more than most of them do.
+        config = tf.compat.v1.ConfigProto(
+            inter_op_parallelism_threads=-1,
+            intra_op_parallelism_threads=intra_op_threads,
+            allow_soft_placement=True,
+        )
         graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph)
+        self._session = tf.compat.v1.Session(graph=graph, config=config)
         try:
             with graph.as_default():
                 loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
         except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
+            self._session.close()
             raise InvalidModel(f"{type(error).__name__}: {error}") from error
         self.signatures: dict[str, Any] = {
-            name: signature
-            for name, signature in loaded.signature_def.items()
-            if name != "__saved_model_init_op"
+            name: definition
+            for name, definition in loaded.signature_def.items()
+            if name != INIT_OP_SIGNATURE
         }
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -52,12 +62,41 @@ class SavedModelSession:
             InvalidRequest: if there is no such signature, or the inputs differ from it in names,
                 types or shapes.
         """
-        definition = self.signature(signature)
-        checked = self._checked(definition, inputs)
-        # By name: the order of a protobuf's map differs from load to load.
-        fetches = {name: definition.outputs[name].name for name in sorted(definition.outputs)}
-        feeds = {definition.inputs[name].name: value for name, value in checked.items()}
+        definition = Signature.from_proto(signature, self.signature(signature))
+        arrays = _checked(definition, inputs)
+        fetches = {spec.alias: spec.tensor for spec in definition.outputs}
+        feeds = {spec.tensor: array for spec, array in zip(definition.inputs, arrays, strict=True)}
         return self._session.run(fetches, feeds)
+
+    def compiled(
+        self, signature: Signature, outputs: Collection[str] | None = None
+    ) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        """Returns a function of a signature's inputs that checks nothing; many threads may call it.
+
+        Args:
+            outputs: aliases of the outputs it computes, all of them unless given.
+
+        Returns:
+            From the inputs to the outputs, both in the signature's order.
+        """
+        fetched = [spec for spec in signature.outputs if outputs is None or spec.alias in outputs]
+        call = self._session.make_callable(
+            [spec.tensor for spec in fetched], [spec.tensor for spec in signature.inputs]
+        )
+        dtypes = [spec.dtype for spec in fetched]
+
+        def run(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+            # A scalar comes back bare, and NumPy alone would cut the zeros at the end of bytes.
+            return [
+                value if isinstance(value, np.ndarray) else np.array(value, dtype)
+                for value, dtype in zip(call(*arrays), dtypes, strict=True)
+            ]
+
+        return run
+
+    def close(self) -> None:
+        """Frees the variables and the tables; no call may be running."""
+        self._session.close()
 
     def signature(self, name: str) -> Any:
         """Returns the SignatureDef of that name."""
@@ -67,39 +106,33 @@ class SavedModelSession:
             )
         return self.signatures[name]
 
-    @staticmethod
-    def _checked(definition: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Returns the inputs as arrays of the signature's types.
 
-        TensorFlow aborts the process on some shapes that do not fit, so all is checked before.
-        """
-        if set(inputs) != set(definition.inputs):
-            missing = sorted(set(definition.inputs) - set(inputs))
-            unknown = sorted(set(inputs) - set(definition.inputs))
+def _checked(signature: Signature, inputs: Mapping[str, Any]) -> list[np.ndarray]:
+    """Returns the inputs as arrays of the signature's types, in its order."""
+    aliases = {spec.alias for spec in signature.inputs}
+    if set(inputs) != aliases:
+        missing = sorted(aliases - set(inputs))
+        unknown = sorted(set(inputs) - aliases)
+        raise InvalidRequest(
+            f"inputs: missing {missing or 'none'}, unknown {unknown or 'none'}; "
+            f"allowed: exactly {sorted(aliases)}"
+        )
+    arrays = []
+    for spec in signature.inputs:
+        found = inputs[spec.alias]
+        try:
+            array = _as_array(found, tf.dtypes.as_dtype(spec.dtype))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise InvalidRequest(f"{spec.alias}: found {_short(found)}; allowed: {spec}") from error
+        if not spec.fits(array.shape):
             raise InvalidRequest(
-                f"inputs: missing {missing or 'none'}, unknown {unknown or 'none'}; "
-                f"allowed: exactly {sorted(definition.inputs)}"
+                f"{spec.alias}: found shape {list(array.shape)}; allowed: {spec}, the batch first"
             )
-        checked = {}
-        for name, info in definition.inputs.items():
-            dtype = tf.dtypes.as_dtype(info.dtype)
-            shape = tf.TensorShape(info.tensor_shape)
-            try:
-                value = _as_array(inputs[name], dtype)
-            except (ValueError, TypeError, OverflowError) as error:
-                raise InvalidRequest(
-                    f"{name}: found {_short(inputs[name])}; allowed: {dtype.name} of shape {shape}"
-                ) from error
-            if not shape.is_compatible_with(value.shape):
-                raise InvalidRequest(
-                    f"{name}: found shape {list(value.shape)}; allowed: {dtype.name} of shape "
-                    f"{shape}, the batch first"
-                )
-            checked[name] = value
-        sizes = {name: len(value) for name, value in checked.items() if value.ndim > 0}
-        if len(set(sizes.values())) > 1:
-            raise InvalidRequest(f"inputs: found batches of different sizes: {sizes}")
-        return checked
+        arrays.append(array)
+    sizes = signature.batch_sizes(arrays)
+    if len(set(sizes.values())) > 1:
+        raise InvalidRequest(f"inputs: found batches of different sizes: {sizes}")
+    return arrays
 
 
 def _as_array(value: Any, dtype: tf.DType) -> np.ndarray:

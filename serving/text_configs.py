@@ -41,14 +41,26 @@ def parse_batching(text: str) -> BatchingConfig:
         "max_batch_size": 1000,
         "batch_timeout_micros": 0,
         "max_enqueued_batches": 10,
-        "num_batch_threads": os.cpu_count() or 1,
+        "num_batch_threads": len(os.sched_getaffinity(0)),
     }
-    values |= {
-        field.name: value.value
-        for field, value in message.ListFields()
-        if field.name != "allowed_batch_sizes"
-    }
-    return BatchingConfig(**values, allowed_batch_sizes=list(message.allowed_batch_sizes))
+    for field, value in message.ListFields():
+        if field.name == "thread_pool_name":
+            continue  # names metrics of TF Serving, and changes nothing
+        if field.message_type is not None:
+            value = value.value
+        values[field.name] = list(value) if field.name == "allowed_batch_sizes" else value
+    if not values["max_enqueued_batches"] and not values.get("enable_large_batch_splitting"):
+        values["max_enqueued_batches"] = 1  # as TF Serving reads it
+    return BatchingConfig(**values)
+
+
+def parse_models(text: str) -> model_server_config_pb2.ModelServerConfig:
+    """Reads models.config.
+
+    Raises:
+        google.protobuf.text_format.ParseError: if it is not ModelServerConfig in text format.
+    """
+    return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
 
 
 def models_text(existing: str, model_name: str, base_path: str) -> str:
