@@ -1,11 +1,14 @@
-"""TF Serving's own configuration files, in protobuf text format: models.config, batching.config.
+"""TF Serving's own configuration files, in protobuf text format.
 
-`--model_config_file` takes the first, `--batching_parameters_file` the second.
+`--model_config_file` takes models.config, `--batching_parameters_file` batching.config,
+`--monitoring_config_file` monitoring.config; `--enable_per_model_batching_parameters` has
+batching_params.pbtxt read from each version's folder.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import text_format
@@ -13,10 +16,13 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config import BatchingConfig
 from serving.protos import message_class
+from serving.version_policy import VersionPolicy
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
 MONITORING_FILE = "monitoring.config"
+VERSION_BATCHING_FILE = "batching_params.pbtxt"
+MONITORING_PATH = "/monitoring/prometheus/metrics"
 
 
 def batching_text(config: BatchingConfig) -> str:
@@ -63,27 +69,62 @@ def parse_models(text: str) -> model_server_config_pb2.ModelServerConfig:
     return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
 
 
-def models_text(existing: str, model_name: str, base_path: str) -> str:
-    """Returns models.config with the model in it, other models as they were.
+def monitoring_text() -> str:
+    """Returns monitoring.config: Prometheus metrics on TF Serving's own path of the REST port."""
+    message = message_class("MonitoringConfig")()
+    message.prometheus_config.enable = True
+    message.prometheus_config.path = MONITORING_PATH
+    return text_format.MessageToString(message)
 
-    Args:
-        existing: the file's present text, "" for none.
-        base_path: absolute; holds the numeric version folders.
+
+def parse_models(text: str) -> Any:
+    """Reads models.config; "" lists no models.
+
+    Returns:
+        A `ModelServerConfig`.
 
     Raises:
-        google.protobuf.text_format.ParseError: if the present text is broken.
+        google.protobuf.text_format.ParseError: if the text is broken.
         ValueError: if it is of the kind that lists no models.
     """
-    server = text_format.Parse(existing, model_server_config_pb2.ModelServerConfig())
+    server = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     if server.HasField("custom_model_config"):
         raise ValueError(
             f"{MODELS_FILE}: found custom_model_config; allowed: model_config_list, since a model "
             "cannot be added to the other"
         )
+    return server
+
+
+def models_text(
+    existing: str,
+    model_name: str,
+    base_path: str,
+    labels: Mapping[str, int] | None = None,
+    policy: VersionPolicy | None = None,
+) -> str:
+    """Returns models.config with the model in it; other models, and other fields, as they were.
+
+    Args:
+        existing: the file's present text, "" for none.
+        base_path: absolute; holds the numeric version folders.
+        labels: version by label; None for those that it has.
+        policy: which versions are served; None for the one that it has.
+
+    Raises:
+        google.protobuf.text_format.ParseError: if the present text is broken.
+        ValueError: if it is of the kind that lists no models.
+    """
+    server = parse_models(existing)
     models = server.model_config_list.config
     entry = next((model for model in models if model.name == model_name), None)
     if entry is None:
         entry = models.add(name=model_name)
     entry.base_path = base_path
     entry.model_platform = "tensorflow"
+    if labels is not None:
+        entry.version_labels.clear()
+        entry.version_labels.update(labels)
+    if policy is not None:
+        policy.write(entry.model_version_policy)
     return text_format.MessageToString(server)
