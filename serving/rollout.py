@@ -15,7 +15,7 @@ from pathlib import Path
 
 from serving.atomic_files import replace_text
 from serving.history import history_file, record
-from serving.text_configs import MODELS_FILE, models_text, parse_models
+from serving.text_configs import MODELS_FILE, models_text, parse_model_list
 from serving.version_folders import is_complete, versions
 from serving.version_policy import (
     LABELS,
@@ -69,7 +69,7 @@ def read_served(root: Path, model_name: str) -> Served | None:
         google.protobuf.text_format.ParseError: if models.config is broken.
         ValueError: if it is of the kind that lists no models.
     """
-    models = parse_models(models_config(root)).model_config_list.config
+    models = parse_model_list(models_config(root)).model_config_list.config
     entry = next((model for model in models if model.name == model_name), None)
     if entry is None:
         return None
@@ -149,7 +149,7 @@ def versions_in_use(root: Path, base: Path) -> set[int]:
     """
     present = versions(base)
     found: set[int] = set()
-    for entry in parse_models(models_config(root)).model_config_list.config:
+    for entry in parse_model_list(models_config(root)).model_config_list.config:
         if Path(entry.base_path) == base.resolve():
             found |= set(VersionPolicy.read(entry.model_version_policy).served(present))
             found |= set(entry.version_labels.values())

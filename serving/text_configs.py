@@ -77,17 +77,14 @@ def monitoring_text() -> str:
     return text_format.MessageToString(message)
 
 
-def parse_models(text: str) -> Any:
-    """Reads models.config; "" lists no models.
-
-    Returns:
-        A `ModelServerConfig`.
+def parse_model_list(text: str) -> model_server_config_pb2.ModelServerConfig:
+    """Reads a models.config that lists models, as all of ours do; "" lists none.
 
     Raises:
-        google.protobuf.text_format.ParseError: if the text is broken.
+        google.protobuf.text_format.ParseError: if it is not ModelServerConfig in text format.
         ValueError: if it is of the kind that lists no models.
     """
-    server = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    server = parse_models(text)
     if server.HasField("custom_model_config"):
         raise ValueError(
             f"{MODELS_FILE}: found custom_model_config; allowed: model_config_list, since a model "
@@ -115,7 +112,7 @@ def models_text(
         google.protobuf.text_format.ParseError: if the present text is broken.
         ValueError: if it is of the kind that lists no models.
     """
-    server = parse_models(existing)
+    server = parse_model_list(existing)
     models = server.model_config_list.config
     entry = next((model for model in models if model.name == model_name), None)
     if entry is None:

@@ -90,6 +90,7 @@ def test_pushed_version_answers_as_the_trained_model_on_100_raw_rows_by_every_si
         "serving_raw",
         "embedding",
         "transform_features",
+        "transformed",
     }
     for log in logs:
         for value in [*log.request.inputs.values(), *log.response.outputs.values()]:
