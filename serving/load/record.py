@@ -18,6 +18,8 @@ class LoadResult:
         seconds: from the end of the warmup to the end of the load.
         p50_ms: median latency, milliseconds; NaN if nothing succeeded.
         p99_ms: the latency that 99 of 100 requests keep under.
+        total: answers of any kind, those to the warmup and at the end included; what the server's
+            time over the whole load is divided by.
     """
 
     requests: int
@@ -25,6 +27,7 @@ class LoadResult:
     seconds: float
     p50_ms: float
     p99_ms: float
+    total: int
 
     @property
     def throughput(self) -> float:
@@ -40,8 +43,10 @@ class Record:
     end: float
     latencies: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
+    total: int = 0
 
     def add(self, began: float, ended: float, error: str | None = None) -> None:
+        self.total += 1
         if began < self.start or ended > self.end:
             return
         if error is None:
@@ -57,6 +62,7 @@ class Record:
             seconds=self.end - self.start,
             p50_ms=percentile(ordered, 50) * 1e3,
             p99_ms=percentile(ordered, 99) * 1e3,
+            total=self.total,
         )
 
 

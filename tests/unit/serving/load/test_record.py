@@ -38,6 +38,6 @@ def test_record_when_requests_reach_out_of_the_window_then_they_do_not_count():
     record.add(19.5, 20.0)
     record.add(11.0, 11.1, "503")
     result = record.result()
-    assert (result.requests, result.errors) == (2, {"503": 1})
+    assert (result.requests, result.errors, result.total) == (2, {"503": 1}, 6)
     assert (result.p50_ms, result.p99_ms) == (250.0, 500.0)
     assert (result.seconds, result.throughput) == (10.0, 0.2)

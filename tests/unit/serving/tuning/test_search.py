@@ -12,7 +12,8 @@ CURVE = [BatchCost(2**power, 1 + 0.1 * 2**power, 2 + 0.2 * 2**power) for power i
 
 
 def result(throughput, p99_ms, errors=0):
-    return LoadResult(int(throughput), {"UNAVAILABLE": errors} if errors else {}, 1.0, 1.0, p99_ms)
+    requests, refused = int(throughput), {"UNAVAILABLE": errors} if errors else {}
+    return LoadResult(requests, refused, 1.0, 1.0, p99_ms, requests + errors)
 
 
 @pytest.fixture
