@@ -12,8 +12,10 @@ import typer
 
 from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
+from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
 from pipeline.commands.serve import serve
+from pipeline.commands.versions import versions
 from pipeline.config_file import ConfigError, Problem
 
 app = typer.Typer(
@@ -92,6 +94,9 @@ def run(
 
 app.command()(predict)
 app.command()(serve)
+app.command()(versions)
+app.command()(rollback)
+app.command()(promote)
 
 
 @app.command()
