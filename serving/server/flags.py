@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import text_format
 from pydantic import ValidationError
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config import BatchingConfig
-from serving.protos import message_class
-from serving.text_configs import parse_batching
+from serving.text_configs import Tls, parse_batching, parse_models, parse_monitoring, parse_ssl
 
-METRICS_PATH = "/monitoring/prometheus/metrics"
+_Parsed = TypeVar("_Parsed")
 
 
 class InvalidFlags(ValueError):
@@ -215,9 +214,7 @@ def grpc_arguments(flags: Flags) -> list[tuple[str, int | str]]:
 def model_server_config(flags: Flags) -> Any:
     """Returns the ModelServerConfig that the flags name or spell out."""
     if flags.model_config_file:
-        return _read_text_proto(
-            "model_config_file", flags, model_server_config_pb2.ModelServerConfig()
-        )
+        return _parsed("model_config_file", flags, parse_models)
     config = model_server_config_pb2.ModelServerConfig()
     config.model_config_list.config.add(
         name=flags.model_name, base_path=flags.model_base_path, model_platform="tensorflow"
@@ -229,43 +226,32 @@ def batching(flags: Flags) -> BatchingConfig | None:
     """Returns the batching parameters, None if batching is off."""
     if not flags.enable_batching:
         return None
-    path = flags.batching_parameters_file
-    try:
-        return parse_batching(_read("batching_parameters_file", path) if path else "")
-    except (text_format.ParseError, ValidationError) as error:
-        raise InvalidFlags(f"--batching_parameters_file: {path}: {_one_line(error)}") from error
+    if not flags.batching_parameters_file:
+        return parse_batching("")
+    return _parsed("batching_parameters_file", flags, parse_batching)
 
 
 def metrics_path(flags: Flags) -> str | None:
     """Returns the path of the metrics, None if they are off."""
     if not flags.monitoring_config_file:
         return None
-    config = _read_text_proto(
-        "monitoring_config_file", flags, message_class("MonitoringConfig")()
-    ).prometheus_config
-    if not config.enable:
-        return None
-    path = config.path or METRICS_PATH
-    if not path.startswith("/"):
-        raise InvalidFlags(
-            f"--monitoring_config_file: prometheus_config.path: found {path!r}; "
-            "allowed: a path from /"
-        )
-    return path
+    monitoring = _parsed("monitoring_config_file", flags, parse_monitoring)
+    return monitoring.path if monitoring.is_enabled else None
 
 
-def ssl_config(flags: Flags) -> Any | None:
-    """Returns the SSLConfig, None if gRPC is to be plain."""
-    if not flags.ssl_config_file:
-        return None
-    return _read_text_proto("ssl_config_file", flags, message_class("SSLConfig")())
+def tls(flags: Flags) -> Tls | None:
+    """Returns what gRPC is to prove itself with, None if it is to be plain."""
+    return _parsed("ssl_config_file", flags, parse_ssl) if flags.ssl_config_file else None
 
 
-def _read_text_proto(name: str, flags: Flags, message: Any) -> Any:
+def _parsed(name: str, flags: Flags, parse: Callable[[str], _Parsed]) -> _Parsed:
+    """Returns what is in a flag's file."""
     path = getattr(flags, name)
     try:
-        return text_format.Parse(_read(name, path), message)
-    except text_format.ParseError as error:
+        return parse(_read(name, path))
+    except (text_format.ParseError, ValidationError, ValueError) as error:
+        if isinstance(error, InvalidFlags):
+            raise
         raise InvalidFlags(f"--{name}: {path}: {_one_line(error)}") from error
 
 

@@ -288,6 +288,6 @@ def _fill_classes(result: Any, classes: examples.Classes) -> None:
         for column in range(len((labels if labels is not None else scores)[row])):
             found = added.classes.add()
             if labels is not None:
-                found.label = labels[row][column]
+                found.label = labels[row][column].decode(errors="replace")
             if scores is not None:
                 found.score = scores[row][column]

@@ -30,11 +30,12 @@ class Metrics:
     """What one process counts.
 
     Args:
-        registry: where in-process metrics go; ignored where processes share a folder.
+        is_batching: whether requests run together; the metrics of batches are left out else.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self._registry = registry or CollectorRegistry()
+    def __init__(self, is_batching: bool = False) -> None:
+        self._is_batching = is_batching
+        self._registry = CollectorRegistry()
         made = {"registry": self._registry}
         self._requests = Counter(
             ":tensorflow:serving:request_count",
@@ -58,7 +59,9 @@ class Metrics:
             **made,
         )
         self._runs = Counter(
-            ":tensorflow:serving:batching_session:wrapped_run_count", "Calls of TensorFlow.", **made
+            ":tensorflow:serving:batching_session:wrapped_run_count",
+            "Batches that TensorFlow ran.",
+            **made,
         )
         self._queuing = Histogram(
             ":tensorflow:serving:batching_session:queuing_latency",
@@ -128,6 +131,8 @@ class Metrics:
     def on_event(self, event: Event) -> None:
         """Counts what the models' manager tells of."""
         if isinstance(event, CallMade):
+            if not self._is_batching:
+                return
             self._runs.inc()
             run = event.run
             self._queuing.labels("model_server_batch_threads").observe(run.queued_seconds * 1e6)

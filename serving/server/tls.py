@@ -5,18 +5,17 @@ As with TF Serving, REST stays plain; put a proxy before it where it must not.
 
 from __future__ import annotations
 
-from typing import Any
-
 import grpc
 
 from serving.server.flags import InvalidFlags
+from serving.text_configs import Tls
 
 
-def server_credentials(config: Any) -> grpc.ServerCredentials:
-    """Returns the credentials of an SSLConfig.
+def server_credentials(config: Tls) -> grpc.ServerCredentials:
+    """Returns the credentials that grpc takes.
 
     Raises:
-        InvalidFlags: if key or certificate is missing, or clients are to be verified by nothing.
+        InvalidFlags: if key or certificate is no PEM, or clients are to be verified by nothing.
     """
     for field, block in (("server_key", "PRIVATE KEY"), ("server_cert", "CERTIFICATE")):
         if f"{block}-----" not in getattr(config, field):
