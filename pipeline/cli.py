@@ -15,6 +15,7 @@ from pipeline.commands.arguments import Config, Set
 from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
 from pipeline.commands.tflite import tflite
+from pipeline.commands.serve import serve
 from pipeline.commands.versions import versions
 from pipeline.config_file import ConfigError, Problem
 
@@ -94,6 +95,7 @@ def run(
 
 app.command()(predict)
 app.command()(tflite)
+app.command()(serve)
 app.command()(versions)
 app.command()(rollback)
 app.command()(promote)

@@ -69,7 +69,7 @@ def write_warmup_requests(
     with tf.io.TFRecordWriter(str(partial)) as writer:
         for name, log in requests.items():
             for size in sizes if _takes_any_batch(definitions[name]) else [None]:
-                writer.write(_warmup_log(log, model_name, size).SerializeToString())
+                writer.write(warmup_log(log, model_name, size).SerializeToString())
     os.replace(partial, path)
 
 
@@ -100,7 +100,7 @@ def _request(log: prediction_log_pb2.PredictionLog) -> Any:
     return getattr(log, log.WhichOneof("log_type")).request
 
 
-def _warmup_log(
+def warmup_log(
     log: prediction_log_pb2.PredictionLog, model_name: str, size: int | None
 ) -> prediction_log_pb2.PredictionLog:
     """Returns the request of a log with so many rows, None for its own, and without an answer."""
