@@ -65,10 +65,13 @@ def test_serving_directory_holds_the_version_and_the_files_that_tf_serving_start
         max_batch_size=64, allowed_batch_sizes=[1, 2, 4, 8, 16, 32, 64]
     )
     assert f'base_path: "{version.parent}"' in (root / "models.config").read_text()
+    assert (root / "models.config").read_text().count(f"value: {version.name}") == 1
     assert sorted(path.name for path in root.iterdir()) == [
         "batching.config",
         "digits",
+        "digits.history.jsonl",
         "models.config",
+        "monitoring.config",
     ]
 
 
