@@ -58,13 +58,17 @@ def saved_scale(tmp_path_factory):
 
 @pytest.fixture
 def put_version(saved_scale, tmp_path):
-    """Puts the model under `tmp_path/<name>` as a version; returns its folder."""
+    """Puts the model under `tmp_path/<name>` as a version, at once and whole; returns its folder.
 
-    def put(version, name="m"):
+    `prepare` is given the folder before it is in place.
+    """
+
+    def put(version, name="m", prepare=lambda folder: None):
         folder = tmp_path / name / str(version)
-        staged = shutil.copytree(saved_scale, tmp_path / f".staged-{name}-{version}")
+        staged = Path(shutil.copytree(saved_scale, tmp_path / f".staged-{name}-{version}"))
+        prepare(staged)
         folder.parent.mkdir(exist_ok=True)
-        return Path(staged).rename(folder)
+        return staged.rename(folder)
 
     return put
 
