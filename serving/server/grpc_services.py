@@ -1,0 +1,293 @@
+"""TF Serving's gRPC services, PredictionService and ModelService, on grpc.aio.
+
+Messages are parsed here rather than by grpc, so that a broken one is the client's error and no
+traceback in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc import StatusCode
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
+from serving.server import answers, examples, tensors
+from serving.server.admission import Admission
+from serving.server.errors import ServingError, invalid_argument
+from serving.server.manager import ModelManager, Wanted
+from serving.server.metrics import Metrics
+from serving.server.peers import Peers
+from serving.server.servable import Servable
+
+_LOG = logging.getLogger(__name__)
+
+_LONGEST_MESSAGE = 2000
+"""Characters of an error: it travels in the trailers, which have a limit of their own."""
+
+
+class _Method(NamedTuple):
+    request: Any
+    answer: Callable[[Any], Awaitable[Any]]
+    model: Callable[[Any], str]
+
+
+class GrpcServices:
+    """Both services.
+
+        server.add_generic_rpc_handlers(services.handlers())
+
+    Args:
+        metrics: None for none.
+    """
+
+    def __init__(
+        self,
+        manager: ModelManager,
+        peers: Peers,
+        admission: Admission,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._manager = manager
+        self._peers = peers
+        self._admission = admission
+        self._metrics = metrics
+
+    def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        """Returns the handlers for a grpc.aio server."""
+        prediction = {
+            "Predict": _Method(predict_pb2.PredictRequest, self._predict, _model),
+            "Classify": _Method(classification_pb2.ClassificationRequest, self._classify, _model),
+            "Regress": _Method(regression_pb2.RegressionRequest, self._regress, _model),
+            "MultiInference": _Method(
+                inference_pb2.MultiInferenceRequest, self._multi_inference, _model_of_tasks
+            ),
+            "GetModelMetadata": _Method(
+                get_model_metadata_pb2.GetModelMetadataRequest, self._get_model_metadata, _model
+            ),
+        }
+        management = {
+            "GetModelStatus": _Method(
+                get_model_status_pb2.GetModelStatusRequest, self._get_model_status, _model
+            ),
+            "HandleReloadConfigRequest": _Method(
+                model_management_pb2.ReloadConfigRequest, self._reload, lambda request: ""
+            ),
+        }
+        return (
+            self._handler("tensorflow.serving.PredictionService", prediction),
+            self._handler("tensorflow.serving.ModelService", management),
+        )
+
+    def _handler(self, service: str, methods: dict[str, _Method]) -> grpc.GenericRpcHandler:
+        return grpc.method_handlers_generic_handler(
+            service,
+            {
+                name: grpc.unary_unary_rpc_method_handler(self._unary(name, method))
+                for name, method in methods.items()
+            },
+        )
+
+    def _unary(
+        self, name: str, method: _Method
+    ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]:
+        async def call(message: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            started = time.perf_counter()
+            code, details, model, answer = StatusCode.OK, "", "", b""
+            try:
+                with self._admission:
+                    request = method.request.FromString(message)
+                    model = method.model(request)
+                    answer = (await method.answer(request)).SerializeToString()
+            except ServingError as error:
+                code, details = error.code, error.message[:_LONGEST_MESSAGE]
+            except DecodeError as error:
+                code = StatusCode.INVALID_ARGUMENT
+                details = f"{method.request.DESCRIPTOR.name}: {error}"
+            except Exception:
+                _LOG.exception("%s", name)
+                code = StatusCode.INTERNAL
+                details = "internal error; the server's log has more"
+            if self._metrics is not None:
+                seconds = time.perf_counter() - started
+                self._metrics.request(model, name, "GRPC", code.name, seconds)
+            if code is not StatusCode.OK:
+                await context.abort(code, details)
+            return answer
+
+        return call
+
+    async def _predict(self, request: Any) -> Any:
+        wanted = _wanted(request)
+        with self._manager.lease(wanted) as servable:
+            name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
+            signature = servable.signatures.get(name)
+            if signature is None:
+                raise ServingError(
+                    StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
+                )
+            wanted_outputs = _output_filter(request.output_filter, signature.outputs)
+            arrays = {
+                alias: tensors.to_array(tensor, alias) for alias, tensor in request.inputs.items()
+            }
+            outputs = await servable.run(name, arrays, wanted_outputs)
+            response = predict_pb2.PredictResponse()
+            _fill_spec(response.model_spec, servable, name)
+            for alias, array in outputs.items():
+                tensors.fill_proto(array, response.outputs[alias])
+            return response
+
+    async def _classify(self, request: Any) -> Any:
+        wanted = _wanted(request)
+        with self._manager.lease(wanted) as servable:
+            name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
+            serialized = examples.serialized_examples(request.input)
+            classes = await examples.classify(servable, name, serialized)
+            self._count_examples(servable, len(serialized))
+            response = classification_pb2.ClassificationResponse()
+            _fill_spec(response.model_spec, servable, name)
+            _fill_classes(response.result, classes)
+            return response
+
+    async def _regress(self, request: Any) -> Any:
+        wanted = _wanted(request)
+        with self._manager.lease(wanted) as servable:
+            name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
+            serialized = examples.serialized_examples(request.input)
+            values = await examples.regress(servable, name, serialized)
+            self._count_examples(servable, len(serialized))
+            response = regression_pb2.RegressionResponse()
+            _fill_spec(response.model_spec, servable, name)
+            for value in values.tolist():
+                response.result.regressions.add(value=value)
+            return response
+
+    async def _multi_inference(self, request: Any) -> Any:
+        tasks = list(request.tasks)
+        if not tasks or not tasks[0].HasField("model_spec"):
+            raise invalid_argument("Missing ModelSpec")
+        if any(not task.model_spec.name for task in tasks):
+            raise invalid_argument("Found ModelSpec with an empty model name.")
+        if len({task.model_spec.name for task in tasks}) > 1:
+            raise invalid_argument(
+                "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+            )
+        with self._manager.lease(_wanted(tasks[0])) as servable:
+            names = [task.model_spec.signature_name or answers.DEFAULT_SIGNATURE for task in tasks]
+            methods = [task.method_name for task in tasks]
+            serialized = examples.serialized_examples(request.input)
+            results = await examples.infer(
+                servable, list(zip(names, methods, strict=True)), serialized
+            )
+            self._count_examples(servable, len(serialized))
+            response = inference_pb2.MultiInferenceResponse()
+            for name, result in zip(names, results, strict=True):
+                added = response.results.add()
+                _fill_spec(added.model_spec, servable, name)
+                if isinstance(result, examples.Classes):
+                    _fill_classes(added.classification_result, result)
+                else:
+                    for value in result.tolist():
+                        added.regression_result.regressions.add(value=value)
+            return response
+
+    async def _get_model_metadata(self, request: Any) -> Any:
+        wanted = _wanted(request)
+        if not request.metadata_field:
+            raise invalid_argument(
+                "GetModelMetadataRequest must specify at least one metadata_field"
+            )
+        for field in request.metadata_field:
+            if field != answers.METADATA_FIELD:
+                raise invalid_argument(f"Metadata field {field} is not supported")
+        with self._manager.lease(wanted) as servable:
+            return answers.metadata(servable)
+
+    async def _get_model_status(self, request: Any) -> Any:
+        return answers.model_status(await self._peers.statuses(_wanted(request)))
+
+    async def _reload(self, request: Any) -> Any:
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+                "ModelConfigList is currently supported"
+            )
+        await self._peers.reload(request.config)
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
+    def _count_examples(self, servable: Servable, count: int) -> None:
+        if self._metrics is not None:
+            self._metrics.examples(servable.name, count)
+
+
+def _model(request: Any) -> str:
+    return request.model_spec.name
+
+
+def _model_of_tasks(request: Any) -> str:
+    return request.tasks[0].model_spec.name if request.tasks else ""
+
+
+def _wanted(request: Any) -> Wanted:
+    """Returns what a request's ModelSpec asks for."""
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    spec = request.model_spec
+    if not spec.name:
+        raise invalid_argument("ModelSpec has no name specified.")
+    choice = spec.WhichOneof("version_choice")
+    return Wanted(
+        spec.name,
+        spec.version.value if choice == "version" else None,
+        spec.version_label if choice == "version_label" else None,
+    )
+
+
+def _output_filter(wanted: Sequence[str], outputs: Any) -> list[str] | None:
+    """Returns the outputs that a request names, None for all."""
+    seen: set[str] = set()
+    for alias in wanted:
+        if alias not in outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} Outputs expected to be in "
+                f"the set {{{','.join(sorted(outputs))}}}."
+            )
+        if alias in seen:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        seen.add(alias)
+    return list(wanted) or None
+
+
+def _fill_spec(spec: Any, servable: Servable, signature: str) -> None:
+    spec.name = servable.name
+    spec.version.value = servable.version
+    spec.signature_name = signature
+
+
+def _fill_classes(result: Any, classes: examples.Classes) -> None:
+    """Writes a ClassificationResult; what is missing of labels and scores stays unset."""
+    labels, scores = (
+        None if array is None else array.tolist() for array in (classes.labels, classes.scores)
+    )
+    for row in range(len(labels if labels is not None else scores or [])):
+        added = result.classifications.add()
+        for column in range(len((labels if labels is not None else scores)[row])):
+            found = added.classes.add()
+            if labels is not None:
+                found.label = labels[row][column].decode(errors="replace")
+            if scores is not None:
+                found.score = scores[row][column]

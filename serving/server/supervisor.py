@@ -1,0 +1,308 @@
+"""The first process of the server: holds the ports, starts the workers and keeps them alive.
+
+It never imports TensorFlow. The ports are reserved before any worker runs, so that a clash is told
+at once; the workers then share them by SO_REUSEPORT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from typing import Any
+
+from serving.server.channel import Channel
+from serving.server.flags import Flags, metrics_path, process_count
+from serving.server.ports import Reserved
+
+_LONGEST_DELAY = 30.0
+_STEADY_SECONDS = 60.0
+_STOP_MARGIN = 15.0
+"""Seconds that a worker has, over those to drain, before it is killed."""
+
+
+class StartFailed(RuntimeError):
+    """The server could not start; the message says why, for its user."""
+
+
+class Supervisor:
+    """A server of one or more processes.
+
+    Args:
+        config: the ModelServerConfig to begin with.
+    """
+
+    def __init__(self, flags: Flags, config: Any) -> None:
+        self._flags = flags
+        self._config = base64.b64encode(config.SerializeToString()).decode()
+        self._count = process_count(flags)
+        self._workers: list[_Worker] = []
+        self._signals: asyncio.Queue[int] = asyncio.Queue()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task] = set()
+        self._is_stopping = False
+
+    async def run(self) -> int:
+        """Serves until a signal; returns the exit code.
+
+        Raises:
+            StartFailed: if a port is taken, or a worker could not load its models.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signals.put_nowait, number)
+        with contextlib.ExitStack() as stack:
+            ports = stack.enter_context(Reserved(self._flags))
+            environment = {**os.environ, **_quiet()}
+            if metrics_path(self._flags) is not None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="metrics-"))
+                environment["PROMETHEUS_MULTIPROC_DIR"] = folder
+            start = {
+                "kind": "start",
+                "flags": self._flags.to_json(),
+                "address": ports.address,
+                "port": ports.port,
+                "rest_port": ports.rest_port,
+                "processes": self._count,
+            }
+            self._workers = [_Worker(self, start, environment) for _ in range(self._count)]
+            keeping = [loop.create_task(worker.keep()) for worker in self._workers]
+            try:
+                return await self._supervise(keeping, ports)
+            finally:
+                self._is_stopping = True
+                for worker in self._workers:
+                    worker.kill()
+                for task in keeping:
+                    task.cancel()
+                await asyncio.gather(*keeping, return_exceptions=True)
+
+    async def _supervise(self, keeping: list[asyncio.Task], ports: Reserved) -> int:
+        loop = asyncio.get_running_loop()
+        ready = loop.create_task(self._all_ready())
+        signalled = loop.create_task(self._signals.get())
+        await asyncio.wait({ready, signalled, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in keeping:
+            if task.done():
+                ready.cancel()
+                task.result()
+        if ready.done():
+            print(f"serving {ports}", flush=True)
+        await asyncio.wait({signalled, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not signalled.done():
+            for task in keeping:
+                if task.done():
+                    task.result()
+        return await self._stop(keeping)
+
+    async def _stop(self, keeping: list[asyncio.Task]) -> int:
+        """Lets the workers finish; a second signal, or their time, ends them at once."""
+        self._is_stopping = True
+        for worker in self._workers:
+            worker.send({"kind": "stop"})
+        again = asyncio.get_running_loop().create_task(self._signals.get())
+        ended = asyncio.gather(*keeping, return_exceptions=True)
+        await asyncio.wait(
+            {again, ended},
+            timeout=self._flags.drain_seconds + _STOP_MARGIN,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if ended.done():
+            again.cancel()
+            return 0
+        ended.cancel()
+        return 128 + again.result() if again.done() else 1
+
+    async def _all_ready(self) -> None:
+        for worker in self._workers:
+            await worker.ready.wait()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._is_stopping
+
+    @property
+    def config(self) -> str:
+        return self._config
+
+    def asked(self, worker: _Worker, message: dict[str, Any]) -> None:
+        """Asks all workers what one of them asks, and answers it when all have replied."""
+        task = asyncio.get_running_loop().create_task(self._answer(worker, message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, worker: _Worker, message: dict[str, Any]) -> None:
+        operation, payload = message["operation"], message["payload"]
+        if operation == "reload":
+            replies = await self._reload(payload)
+        else:
+            replies = await self._broadcast(self._serving(), operation, payload)
+        worker.send({"kind": "answer", "id": message["id"], "replies": replies})
+
+    async def _reload(self, payload: str) -> list[dict[str, Any]]:
+        async with self._reloading:
+            workers = self._serving()
+            before, self._config = self._config, payload
+            replies = await asyncio.gather(*(w.ask("reload", payload) for w in workers))
+            failed = [reply for reply in replies if reply is not None and "error" in reply]
+            if failed:
+                # Never two sets of models behind one port.
+                self._config = before
+                done = [
+                    worker
+                    for worker, reply in zip(workers, replies, strict=True)
+                    if reply is not None and "error" not in reply
+                ]
+                await self._broadcast(done, "reload", before)
+            return [reply for reply in replies if reply is not None]
+
+    def _serving(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.ready.is_set()]
+
+    @staticmethod
+    async def _broadcast(
+        workers: list[_Worker], operation: str, payload: Any
+    ) -> list[dict[str, Any]]:
+        replies = await asyncio.gather(*(worker.ask(operation, payload) for worker in workers))
+        return [reply for reply in replies if reply is not None]
+
+
+class _Worker:
+    """A worker's place: its process, and the next one when that ends."""
+
+    def __init__(
+        self, supervisor: Supervisor, start: dict[str, Any], environment: dict[str, str]
+    ) -> None:
+        self.ready = asyncio.Event()
+        self._supervisor = supervisor
+        self._start = start
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+        self._channel: Channel | None = None
+        self._ids = itertools.count()
+        self._waiting: dict[int, asyncio.Future] = {}
+        self._failure = ""
+
+    async def keep(self) -> None:
+        """Runs processes, one after the other, until the server stops.
+
+        Raises:
+            StartFailed: if the first of them does not come to serve.
+        """
+        loop = asyncio.get_running_loop()
+        has_served = False
+        failures = 0
+        while not self._supervisor.is_stopping:
+            started = loop.time()
+            code = await self._run_process()
+            has_served = has_served or self.ready.is_set()
+            self.ready.clear()
+            if self._supervisor.is_stopping:
+                return
+            if not has_served:
+                raise StartFailed(self._failure or f"a worker {_ending(code)}")
+            failures = 0 if loop.time() - started > _STEADY_SECONDS else failures + 1
+            delay = min(_LONGEST_DELAY, 0.1 * 2**failures)
+            print(
+                f"serving.server: a worker {_ending(code)} {self._failure}".rstrip()
+                + f"; another starts in {delay:g} s",
+                file=sys.stderr,
+                flush=True,
+            )
+            await asyncio.sleep(delay)
+
+    async def _run_process(self) -> int:
+        config = self._supervisor.config
+        async with self._spawned() as (process, channel):
+            self._failure = ""
+            channel.send({**self._start, "config": config})
+            while (message := await channel.receive()) is not None:
+                await self._handle(message, config)
+            return await process.wait()
+
+    @contextlib.asynccontextmanager
+    async def _spawned(self) -> AsyncIterator[tuple[asyncio.subprocess.Process, Channel]]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-W", "ignore", "-m", "serving.server.worker"),
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+                # A terminal's signals are the supervisor's to pass on.
+                start_new_session=True,
+            )
+        self._channel = await Channel.open(ours)
+        try:
+            yield self._process, self._channel
+        finally:
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_result(None)
+            self._waiting.clear()
+            await self._channel.close()
+            self._channel = None
+
+    async def _handle(self, message: dict[str, Any], config: str) -> None:
+        kind = message["kind"]
+        if kind == "ready":
+            if self._supervisor.config != config:
+                self.send(
+                    {
+                        "kind": "do",
+                        "id": -1,
+                        "operation": "reload",
+                        "payload": self._supervisor.config,
+                    }
+                )
+            self.ready.set()
+            if self._supervisor.is_stopping:
+                self.send({"kind": "stop"})
+        elif kind == "failed":
+            self._failure = message["message"]
+        elif kind == "ask":
+            self._supervisor.asked(self, message)
+        elif kind == "reply":
+            future = self._waiting.pop(message["id"], None)
+            if future is not None and not future.done():
+                future.set_result(message)
+
+    def send(self, message: dict[str, Any]) -> None:
+        if self._channel is not None:
+            self._channel.send(message)
+
+    async def ask(self, operation: str, payload: Any) -> dict[str, Any] | None:
+        """Returns the process's reply, None if it ended before it gave one."""
+        if self._channel is None:
+            return None
+        number = next(self._ids)
+        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self.send({"kind": "do", "id": number, "operation": operation, "payload": payload})
+        return await future
+
+    def kill(self) -> None:
+        """Ends the process at once."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+
+def _ending(code: int) -> str:
+    return f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+
+
+def _quiet() -> dict[str, str]:
+    """Returns the settings that keep TensorFlow's notes out of the log, unless they are set."""
+    wanted = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR", "PYTHONUNBUFFERED": "1"}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
