@@ -82,8 +82,8 @@ def default_version(base: Path) -> Path | None:
     Raises:
         google.protobuf.text_format.ParseError, ValueError: if models.config cannot be read.
     """
-    base = base.resolve()
-    version = read_folder(base.parent, base.name).default
+    where = base.resolve()
+    version = read_folder(where.parent, where.name).default
     return None if version is None else base / str(version)
 
 

@@ -19,7 +19,7 @@ from serving.version_folders import is_complete
 from serving.version_policy import LABELS, STABLE, labels_after_rollback
 
 
-class OperationRefused(ValueError):
+class OperationRefused(Exception):
     """An operation that the directory does not allow; nothing has changed.
 
     Attributes:

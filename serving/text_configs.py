@@ -2,13 +2,14 @@
 
 `--model_config_file` takes models.config, `--batching_parameters_file` batching.config,
 `--monitoring_config_file` monitoring.config; `--enable_per_model_batching_parameters` has
-batching_params.pbtxt read from each version's folder.
+batching_params.pbtxt read from each version's folder. `--ssl_config_file` takes one of the user's.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import text_format
@@ -22,7 +23,30 @@ MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
 MONITORING_FILE = "monitoring.config"
 VERSION_BATCHING_FILE = "batching_params.pbtxt"
-MONITORING_PATH = "/monitoring/prometheus/metrics"
+DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """Whether and where the REST port shows metrics to Prometheus."""
+
+    is_enabled: bool = False
+    path: str = DEFAULT_METRICS_PATH
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What a server proves itself with, and what it asks of clients; PEM in all of it.
+
+    Attributes:
+        client_verify: clients must show a certificate.
+        custom_ca: what theirs must be signed by, "" for the system's.
+    """
+
+    server_key: str
+    server_cert: str
+    custom_ca: str = ""
+    client_verify: bool = False
 
 
 def batching_text(config: BatchingConfig) -> str:
@@ -32,6 +56,10 @@ def batching_text(config: BatchingConfig) -> str:
     message.batch_timeout_micros.value = config.batch_timeout_micros
     message.max_enqueued_batches.value = config.max_enqueued_batches
     message.num_batch_threads.value = config.num_batch_threads
+    message.pad_variable_length_inputs = config.pad_variable_length_inputs
+    if config.enable_large_batch_splitting:
+        message.enable_large_batch_splitting.value = True
+        message.max_execution_batch_size.value = config.execution_batch_size
     return text_format.MessageToString(message)
 
 
@@ -73,8 +101,36 @@ def monitoring_text() -> str:
     """Returns monitoring.config: Prometheus metrics on TF Serving's own path of the REST port."""
     message = message_class("MonitoringConfig")()
     message.prometheus_config.enable = True
-    message.prometheus_config.path = MONITORING_PATH
+    message.prometheus_config.path = DEFAULT_METRICS_PATH
     return text_format.MessageToString(message)
+
+
+def parse_monitoring(text: str) -> Monitoring:
+    """Reads a MonitoringConfig.
+
+    Raises:
+        google.protobuf.text_format.ParseError: if it is not one in text format.
+        ValueError: if the path is not absolute.
+    """
+    config = text_format.Parse(text, message_class("MonitoringConfig")()).prometheus_config
+    path = config.path or DEFAULT_METRICS_PATH
+    if not path.startswith("/"):
+        raise ValueError(f"prometheus_config.path: found {path!r}; allowed: one that begins with /")
+    return Monitoring(config.enable, path)
+
+
+def parse_ssl(text: str) -> Tls:
+    """Reads an SSLConfig: the keys and certificates themselves are in it, not their paths.
+
+    Raises:
+        google.protobuf.text_format.ParseError: if it is not one in text format.
+        ValueError: if the server's key or certificate is missing.
+    """
+    config = text_format.Parse(text, message_class("SSLConfig")())
+    for field in ("server_key", "server_cert"):
+        if not getattr(config, field):
+            raise ValueError(f"{field}: found nothing; allowed: PEM text")
+    return Tls(config.server_key, config.server_cert, config.custom_ca, config.client_verify)
 
 
 def parse_model_list(text: str) -> model_server_config_pb2.ModelServerConfig:

@@ -76,6 +76,11 @@ class Loader:
         gc.collect()
         return servable
 
+    def unload(self, servable: Servable) -> None:
+        """Frees a version that nobody uses any more."""
+        servable.close()
+        gc.collect()
+
     def _loaded(
         self, name: str, version: int, folder: Path, batching: BatchingConfig | None
     ) -> Servable:
@@ -117,11 +122,6 @@ class Loader:
             return parse_batching(path.read_text())
         except (ParseError, ValidationError, UnicodeDecodeError) as error:
             raise invalid_argument(f"{path}: {error}") from error
-
-
-def release() -> None:
-    """Collects what an unloaded version leaves: graphs are full of cycles."""
-    gc.collect()
 
 
 _is_frozen = False

@@ -122,6 +122,8 @@ class Servable:
         self._filtered.cache_clear()
         self._ready.clear()
         self._model.close()
+        # The servable is part of a cycle; its memory is not to wait for the collector.
+        del self._model
 
     def _prepared(self, name: str) -> _Ready:
         if name in self._ready:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,10 +30,13 @@ class VersionStatus:
 class Version:
     """One version, from the moment that it is wanted until it is gone.
 
+    Entered as a context, it lends its servable; it is no generator's, since every request does it.
+
     Attributes:
         is_aspired: whether it is still wanted.
         dropped: set when it no longer is.
-        error: why it ended, if it failed.
+        error: why it could not be loaded.
+        leases: requests that use it.
     """
 
     name: str
@@ -54,17 +55,16 @@ class Version:
         self.is_aspired = False
         self.dropped.set()
 
-    @contextmanager
-    def lease(self) -> Iterator[Servable]:
+    def __enter__(self) -> Servable:
         """Lends the servable: it is not unloaded before it is given back."""
         assert self.servable is not None
         self.leases += 1
-        try:
-            yield self.servable
-        finally:
-            self.leases -= 1
-            if not self.leases:
-                self._idle.set()
+        return self.servable
+
+    def __exit__(self, *_: object) -> None:
+        self.leases -= 1
+        if not self.leases:
+            self._idle.set()
 
     async def idle(self) -> None:
         """Returns when nobody uses it."""
@@ -74,9 +74,10 @@ class Version:
 
     @property
     def status(self) -> VersionStatus:
-        code = self.error.code.value[0] if self.error else 0
-        message = self.error.message if self.error else ""
-        return VersionStatus(self.number, int(self.state), code, message)
+        if self.error is None or self.state is not State.END:
+            return VersionStatus(self.number, int(self.state), 0, "")
+        code = self.error.code.value[0]
+        return VersionStatus(self.number, int(self.state), code, self.error.message)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -118,11 +119,15 @@ class ServedModel:
             if known is None or (known.state is State.END and not known.is_aspired):
                 self.versions[number] = Version(self.name, number, folder)
 
+    def forget_unused(self) -> None:
+        """Leaves out versions that were dropped before anything was done with them."""
+        self.versions = {
+            number: version
+            for number, version in self.versions.items()
+            if version.is_aspired or version.state is not State.START
+        }
+
     def refresh(self) -> None:
         """Notes which version answers requests that name none; call it after a change of state."""
         available = self.available()
         self.latest = available[max(available)] if available else None
-
-    def statuses(self) -> list[VersionStatus]:
-        """Returns all versions ever known, newest first."""
-        return [self.versions[number].status for number in sorted(self.versions, reverse=True)]
