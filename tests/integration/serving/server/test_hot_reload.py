@@ -16,11 +16,14 @@ from tensorflow_serving.apis import predict_pb2
 from serving.config import ServeConfig
 from serving.operations import rollback
 from serving.versions import publish
-from tests.contract.clients import predict_request
+from tests.contract.clients import Rest, predict_request
 
 v1 = tf.compat.v1
 CLIENTS = 32
 PUSHES = 5
+LOOKS = 24
+"""At both paths, each on a connection of its own: some come to every process."""
+
 POLL = 0.2
 """Seconds between two looks of the server at its files."""
 
@@ -53,7 +56,7 @@ def write_model(folder, serial):
 
 @dataclass
 class Lifetime:
-    """When a version may have answered: from before it was put there until it was seen gone."""
+    """When a version may have answered: from before its push until every process had the next."""
 
     began: float
     ended: float = float("inf")
@@ -65,7 +68,7 @@ class Directory:
     def __init__(self, root, models):
         self.root, self.models = root, models
         self.version_of = {}
-        self.lifetimes = {}
+        self.lifetimes = []
 
     def push(self, serial):
         self._begin(serial)
@@ -78,24 +81,33 @@ class Directory:
         self._begin(serial)
         rollback(self.root / "m", self.version_of[serial], POLL)
 
-    def wait_until_gone(self, serial, server):
-        """Waits until no process of the server has the version any more."""
-        version, looks = self.version_of[serial], 0
+    def wait_until_followed(self, server):
+        """Waits until every process of the server answers with the version that is live now."""
+        rest = Rest(server.rest_url)
+        serial, looks = self.lifetimes[-1][0], 0
 
-        def is_gone():
+        def is_followed():
             nonlocal looks
-            # Each look may be at another process.
-            looks = looks + 1 if server.states("m").get(version) != "AVAILABLE" else 0
-            return looks == 24
+            found = {
+                rest.predict(path, {"inputs": [1.0]}).json["outputs"]["number"][0]
+                for path in ("m", "m/labels/stable")
+            }
+            looks = looks + 1 if found == {serial} else 0
+            return looks == LOOKS
 
-        server.wait_until(is_gone, f"serial {serial} gone")
-        self.lifetimes[serial][-1].ended = time.monotonic()
+        server.wait_until(is_followed, f"serial {serial} from every process")
+        for _, life in self.lifetimes[:-1]:
+            life.ended = min(life.ended, time.monotonic())
 
     def was_live(self, serial, started, ended):
-        return any(life.began <= ended and started <= life.ended for life in self.lifetimes[serial])
+        return any(
+            life.began <= ended and started <= life.ended
+            for found, life in self.lifetimes
+            if found == serial
+        )
 
     def _begin(self, serial):
-        self.lifetimes.setdefault(serial, []).append(Lifetime(time.monotonic()))
+        self.lifetimes.append((serial, Lifetime(time.monotonic())))
 
 
 @pytest.fixture(scope="module")
@@ -188,11 +200,11 @@ def test_versions_when_pushed_and_rolled_back_under_load_then_no_request_fails(
         began = time.monotonic()
         directory.push(serial)
         wait_until_seen(serial, began)
-        directory.wait_until_gone(serial - 1, server)
+        directory.wait_until_followed(server)
     began = time.monotonic()
     directory.roll_back(PUSHES - 1)
     wait_until_seen(PUSHES - 1, began)
-    directory.wait_until_gone(PUSHES, server)
+    directory.wait_until_followed(server)
     rolled_back = time.monotonic()
     wait_until_seen(PUSHES - 1, rolled_back)
     records = load.stop()
