@@ -12,7 +12,9 @@ import typer
 
 from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
+from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
+from pipeline.commands.versions import versions
 from pipeline.config_file import ConfigError, Problem
 
 app = typer.Typer(
@@ -90,6 +92,9 @@ def run(
 
 
 app.command()(predict)
+app.command()(versions)
+app.command()(rollback)
+app.command()(promote)
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
@@ -69,7 +71,13 @@ class ServeConfig(_Section):
     model_name: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="null: the run's name"
     )
-    keep_versions: int = Field(3, gt=0, description="older versions are removed after a push")
+    keep_versions: int = Field(3, gt=0, description="older ones that are not served are removed")
+    push_to: Literal["stable", "canary"] = Field(
+        "stable", description="label of a new version; the first one is stable either way"
+    )
+    model_config_file_poll_wait_seconds: float = Field(
+        1.0, ge=0, description="what the servers have in the flag of that name"
+    )
     tolerance: float = Field(
         1e-5, gt=0, description="largest difference of the exported model from the trained one"
     )

@@ -1,31 +1,57 @@
 """The serving directory: numeric versions, each complete or absent, and TF Serving's files.
 
-    <root>/models.config  <root>/batching.config  <root>/<model name>/<version>/saved_model.pb
+    <root>/models.config  <root>/batching.config  <root>/monitoring.config
+    <root>/<model name>.history.jsonl  <root>/<model name>/<version>/saved_model.pb
 
 A version is copied to a hidden folder under the root, checked there, and renamed into place: a
-server that polls the directory sees all of it or nothing.
+server that polls the directory sees all of it or nothing. Its label follows in models.config.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.config import ServeConfig
-from serving.text_configs import BATCHING_FILE, MODELS_FILE, batching_text, models_text
+from serving.atomic_files import exclusive, replace_text, sync_folder, sync_tree
+from serving.config import BatchingConfig, ServeConfig
+from serving.history import PUSH, history_file, read_history, was_labelled
+from serving.rollout import make_room, models_config, move_labels, read_folder, versions_in_use
+from serving.text_configs import (
+    BATCHING_FILE,
+    MODELS_FILE,
+    MONITORING_FILE,
+    VERSION_BATCHING_FILE,
+    batching_text,
+    models_text,
+    monitoring_text,
+)
+from serving.version_folders import (
+    MANIFEST,
+    content_digest,
+    newest_version,
+    read_manifest,
+    versions,
+)
+from serving.version_policy import STABLE, labels_after_push
+
+__all__ = [
+    "Publication",
+    "content_digest",
+    "newest_version",
+    "publish",
+    "read_manifest",
+    "versions",
+]
 
 _STAGING_PREFIX = ".tapeline-staging-"
-_MANIFEST = Path("assets.extra", "tapeline.json")
 
 
 @dataclass(frozen=True)
@@ -36,21 +62,6 @@ class Publication:
     is_new: bool
 
 
-def versions(base: Path) -> list[int]:
-    """Returns the versions of the model under `base`, oldest first."""
-    if not base.is_dir():
-        return []
-    names = [entry.name for entry in base.iterdir() if entry.is_dir() and entry.name.isdecimal()]
-    # Such as 007 is a number to TF Serving too, but not a version that a push makes.
-    return sorted(int(name) for name in names if name == str(int(name)))
-
-
-def newest_version(base: Path) -> Path | None:
-    """Returns the folder of the newest version, if there is one."""
-    present = versions(base)
-    return base / str(present[-1]) if present else None
-
-
 def publish(
     saved_model: Path,
     root: Path,
@@ -59,7 +70,10 @@ def publish(
     manifest: dict[str, Any],
     check: Callable[[Path], None],
 ) -> Publication:
-    """Puts a SavedModel into the serving directory as its newest version.
+    """Puts a SavedModel into the serving directory as its newest version, and labels it.
+
+    The same model again changes no label that was ever set: a model that was rolled back stays
+    so until a newer one is pushed, or it is promoted.
 
     Args:
         saved_model: folder of the SavedModel.
@@ -80,17 +94,21 @@ def publish(
             # Another push that was refused may have taken back the folders that it made.
             base.mkdir(parents=True, exist_ok=True)
             remove_stale_staging(root)
-            server_files = _server_files(root, model_name, config)
+            # Reads models.config, so that one that is broken is found before anything is done.
+            make_room(root, model_name)
+            labelled = set(read_folder(root, model_name).labels.values())
             newest = newest_version(base)
             is_new = newest is None or read_manifest(newest).get("digest") != digest
             if is_new:
-                folder = _put(saved_model, root, base, {**manifest, "digest": digest}, check)
+                contents = {**manifest, "digest": digest}
+                folder = _put(saved_model, root, model_name, contents, config.batching, check)
             else:
                 assert newest is not None
                 folder = newest
-            for path, text in server_files.items():
-                _replace_text(path, text)
-            _retire(base, config.keep_versions, root)
+                replace_text(folder / VERSION_BATCHING_FILE, batching_text(config.batching))
+            _write_server_files(root, config.batching)
+            _label(root, model_name, int(folder.name), is_new, config)
+            _retire(base, config.keep_versions, root, labelled)
             return Publication(folder, is_new)
     except BaseException:
         for parent in made:
@@ -102,70 +120,59 @@ def publish(
 def _put(
     saved_model: Path,
     root: Path,
-    base: Path,
+    model_name: str,
     manifest: dict[str, Any],
+    batching: BatchingConfig,
     check: Callable[[Path], None],
 ) -> Path:
     """Copies, checks and renames a SavedModel into place; returns the version's folder."""
+    base = root / model_name
     staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=root))
     try:
         staged = staging / "model"
         shutil.copytree(saved_model, staged)
         check(staged)
-        (staged / _MANIFEST).parent.mkdir(exist_ok=True)
-        (staged / _MANIFEST).write_text(json.dumps(manifest, indent=2))
-        _sync(staged)
-        # Clocks go back and two pushes can share a second; a version never does either.
-        version = max([int(time.time()), *(present + 1 for present in versions(base))])
-        folder = base / str(version)
+        (staged / MANIFEST).parent.mkdir(exist_ok=True)
+        (staged / MANIFEST).write_text(json.dumps(manifest, indent=2))
+        (staged / VERSION_BATCHING_FILE).write_text(batching_text(batching))
+        sync_tree(staged)
+        folder = base / str(_next_version(root, model_name))
         os.rename(staged, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    _sync_folder(base)
+    sync_folder(base)
     return folder
 
 
-@contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Holds a lock on a folder, without a file in it; a second holder waits for the first."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _next_version(root: Path, model_name: str) -> int:
+    """Returns the time in seconds, or one more than any version that is, or is on record.
 
-
-def read_manifest(version: Path) -> dict[str, Any]:
-    """Returns the manifest of a version, {} if another program put the version there."""
-    try:
-        return json.loads((version / _MANIFEST).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-
-
-def content_digest(folder: Path) -> str:
-    """Returns the SHA-256 of the files under `folder`, their names and contents."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(str(path.relative_to(folder)).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _server_files(root: Path, model_name: str, config: ServeConfig) -> dict[Path, str]:
-    """Returns the texts of models.config and batching.config.
-
-    Raises:
-        google.protobuf.text_format.ParseError: if the present models.config is broken.
+    Clocks go back, two pushes can share a second, and folders are removed by hand; a number that
+    stood for one model never stands for another.
     """
-    models = root / MODELS_FILE
-    existing = models.read_text() if models.is_file() else ""
+    recorded = [entry.version for entry in read_history(history_file(root, model_name))]
+    return max([int(time.time()), *(v + 1 for v in (*versions(root / model_name), *recorded))])
+
+
+def _write_server_files(root: Path, batching: BatchingConfig) -> None:
+    """Writes what servers are started with beside models.config, before that names a model."""
+    replace_text(root / BATCHING_FILE, batching_text(batching))
+    replace_text(root / MONITORING_FILE, monitoring_text())
+
+
+def _label(root: Path, model_name: str, version: int, is_new: bool, config: ServeConfig) -> None:
+    """Labels a version that was pushed, or that a killed push left without a label."""
+    served = read_folder(root, model_name)
+    labels = served.standing_labels
+    entries = read_history(history_file(root, model_name))
+    was_released = version in labels.values() or was_labelled(entries, version)
+    if is_new or not was_released or STABLE not in labels:
+        labels = labels_after_push(labels, version, config.push_to)
+        poll_seconds = config.model_config_file_poll_wait_seconds
+        move_labels(root, model_name, PUSH, version, labels, poll_seconds)
+    # The directory may have been moved.
     base_path = str((root / model_name).resolve())
-    return {
-        models: models_text(existing, model_name, base_path),
-        root / BATCHING_FILE: batching_text(config.batching),
-    }
+    replace_text(root / MODELS_FILE, models_text(models_config(root), model_name, base_path))
 
 
 def remove_stale_staging(root: Path) -> None:
@@ -174,9 +181,16 @@ def remove_stale_staging(root: Path) -> None:
         shutil.rmtree(stale)
 
 
-def _retire(base: Path, keep: int, root: Path) -> None:
-    """Removes all but the newest `keep` versions, each by a rename before it is deleted."""
+def _retire(base: Path, keep: int, root: Path, labelled: set[int]) -> None:
+    """Removes all but the newest `keep` versions, each by a rename before it is deleted.
+
+    What models.config serves or labels stays, however old, and so does what was `labelled` before:
+    the label stays there, in a server, until the new version is loaded.
+    """
+    in_use = versions_in_use(root, base) | labelled
     for version in versions(base)[:-keep]:
+        if version in in_use:
+            continue
         doomed = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=root))
         os.rename(base / str(version), doomed / "model")
         shutil.rmtree(doomed)
@@ -187,33 +201,3 @@ def _make_missing(folder: Path) -> list[Path]:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing
-
-
-def _replace_text(path: Path, text: str) -> None:
-    """Writes a text beside its file and renames it; leaves a file alone that has it already."""
-    if path.is_file() and path.read_text() == text:
-        return
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
-def _sync(folder: Path) -> None:
-    """Flushes a tree to disk, so that a rename never becomes visible before its content."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        else:
-            _sync_folder(path)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

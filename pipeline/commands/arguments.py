@@ -11,3 +11,6 @@ Set = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set train.epochs=5."),
 ]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="CONFIG of a run, or a model's folder.")
+]

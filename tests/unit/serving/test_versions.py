@@ -12,6 +12,13 @@ from serving.text_configs import parse_batching
 from serving.versions import content_digest, newest_version, publish, read_manifest, versions
 
 KEEP_ALL = ServeConfig(keep_versions=1000)
+ROOT_AFTER_A_PUSH = [
+    "batching.config",
+    "digits",
+    "digits.history.jsonl",
+    "models.config",
+    "monitoring.config",
+]
 
 
 def accept(_folder):
@@ -61,6 +68,7 @@ def test_publish_when_the_root_is_missing_then_makes_a_complete_version(
     assert set(copied) - set(snapshot(tmp_path / "model-a")) == {
         "assets.extra",
         "assets.extra/tapeline.json",
+        "batching_params.pbtxt",
     }
     assert copied.items() >= snapshot(tmp_path / "model-a").items()
 
@@ -68,7 +76,7 @@ def test_publish_when_the_root_is_missing_then_makes_a_complete_version(
 def test_publish_when_done_then_nothing_else_is_left_in_the_root(push, root):
     push("a")
     push("b", ServeConfig(keep_versions=1))
-    assert sorted(os.listdir(root)) == ["batching.config", "digits", "models.config"]
+    assert sorted(os.listdir(root)) == ROOT_AFTER_A_PUSH
 
 
 def test_publish_when_done_then_the_manifest_holds_the_origin_and_the_digest(push, tmp_path):
@@ -165,22 +173,23 @@ def test_publish_when_the_same_model_goes_by_another_name_then_both_are_served(p
     }
 
 
-@pytest.mark.parametrize("keep", [1, 3])
-def test_keep_versions_when_there_are_more_then_the_oldest_are_removed(push, root, clock, keep):
+@pytest.mark.parametrize(("keep", "kept"), [(1, 2), (2, 2), (3, 3), (9, 5)])
+def test_keep_versions_when_there_are_more_then_the_oldest_that_are_not_served_are_removed(
+    push, root, clock, keep, kept
+):
     clock(10.0)
     for content in "abcde":
         push(content, ServeConfig(keep_versions=keep))
-    assert versions(root / "digits") == [10, 11, 12, 13, 14][-keep:]
+    assert versions(root / "digits") == [10, 11, 12, 13, 14][-kept:]
     assert newest_version(root / "digits").name == "14"
 
 
 def test_keep_versions_when_other_folders_lie_there_then_only_numbers_are_versions(push, root):
     for name in ("notes", "1-old", "-1", "1.0"):
         (root / "digits" / name).mkdir(parents=True)
-    push("a", ServeConfig(keep_versions=1))
-    newest = push("b", ServeConfig(keep_versions=1)).folder
-    assert versions(root / "digits") == [int(newest.name)]
-    assert len(os.listdir(root / "digits")) == 5
+    pushed = [push(content, ServeConfig(keep_versions=1)).folder.name for content in "abc"]
+    assert versions(root / "digits") == [int(name) for name in pushed[-2:]]
+    assert len(os.listdir(root / "digits")) == 6
 
 
 def test_versions_when_the_folder_is_missing_or_empty_then_there_are_none(tmp_path):
@@ -193,10 +202,9 @@ def test_versions_when_a_number_is_written_in_another_way_then_is_not_ours_and_l
     push, root, name
 ):
     (root / "digits" / name).mkdir(parents=True)
-    push("a", ServeConfig(keep_versions=1))
-    newest = push("b", ServeConfig(keep_versions=1)).folder
-    assert versions(root / "digits") == [int(newest.name)]
-    assert sorted(os.listdir(root / "digits")) == sorted([name, newest.name])
+    pushed = [push(content, ServeConfig(keep_versions=1)).folder.name for content in "abc"]
+    assert versions(root / "digits") == [int(name) for name in pushed[-2:]]
+    assert sorted(os.listdir(root / "digits")) == sorted([name, *pushed[-2:]])
 
 
 def test_versions_when_a_file_has_a_number_for_a_name_then_is_none(tmp_path):
@@ -239,7 +247,7 @@ def test_server_files_when_the_root_is_relative_then_the_base_path_is_absolute(
 def test_server_files_when_they_do_not_change_then_are_not_written_again(push, root):
     push("a")
     before = {}
-    for name in ("models.config", "batching.config"):
+    for name in ("monitoring.config", "batching.config"):
         os.utime(root / name, ns=(1, 1))
         before[name] = (root / name).stat().st_ino
     push("b")

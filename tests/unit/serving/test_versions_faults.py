@@ -21,6 +21,13 @@ from serving.text_configs import parse_batching
 from serving.versions import content_digest, publish, read_manifest, versions
 
 REPOSITORY = Path(__file__).parents[3]
+ROOT_AFTER_A_PUSH = [
+    "batching.config",
+    "digits",
+    "digits.history.jsonl",
+    "models.config",
+    "monitoring.config",
+]
 
 
 def accept(_folder):
@@ -125,7 +132,9 @@ def test_retirement_when_it_fails_half_way_then_no_visible_version_is_broken(
 ):
     root, keep_one = tmp_path / "serving", ServeConfig(keep_versions=1)
     publish(write_plain_model(tmp_path / "a", "a"), root, "digits", keep_one, {}, accept)
-    second = write_plain_model(tmp_path / "b", "b")
+    publish(write_plain_model(tmp_path / "b", "b"), root, "digits", keep_one, {}, accept)
+    first, second = versions(root / "digits")
+    third = write_plain_model(tmp_path / "c", "c")
 
     rmtree = shutil.rmtree
 
@@ -138,11 +147,13 @@ def test_retirement_when_it_fails_half_way_then_no_visible_version_is_broken(
 
     monkeypatch.setattr("serving.versions.shutil.rmtree", half)
     with pytest.raises(OSError, match="Input/output"):
-        publish(second, root, "digits", keep_one, {}, accept)
+        publish(third, root, "digits", keep_one, {}, accept)
 
-    (version,) = (root / "digits").iterdir()
-    assert read_manifest(version)["digest"] == content_digest(second)
-    assert (version / "saved_model.pb").is_file()
+    left, newest = versions(root / "digits")
+    assert (left, newest > left > first) == (second, True)
+    assert read_manifest(root / "digits" / str(newest))["digest"] == content_digest(third)
+    for version in (left, newest):
+        assert (root / "digits" / str(version) / "saved_model.pb").is_file()
 
 
 @pytest.mark.parametrize("fault", ["half written", "not renamed"])
@@ -157,7 +168,7 @@ def test_server_files_when_writing_fails_then_the_old_ones_are_whole(
     else:
         config = ServeConfig(batching=BatchingConfig(max_batch_size=8))
     before = {path.name: path.read_text() for path in root.glob("*.config")}
-    assert len(before) == 2
+    assert len(before) == 3
     write_text = Path.write_text
 
     def half(path, text):
@@ -226,7 +237,7 @@ def test_publish_when_an_earlier_push_was_killed_then_the_next_finishes_its_work
 
     assert again.is_new == (visible == 0)
     assert len(versions(root / "digits")) == 1
-    assert sorted(os.listdir(root)) == ["batching.config", "digits", "models.config"]
+    assert sorted(os.listdir(root)) == ROOT_AFTER_A_PUSH
 
 
 def is_locked(root):
@@ -275,7 +286,7 @@ def test_publish_when_pushes_run_at_the_same_time_then_each_makes_a_version_of_i
     assert len(set(folders)) == len(models)
     for model, folder in zip(models, folders, strict=True):
         assert read_manifest(folder)["digest"] == content_digest(model)
-    assert sorted(os.listdir(root)) == ["batching.config", "digits", "models.config"]
+    assert sorted(os.listdir(root)) == ROOT_AFTER_A_PUSH
 
 
 PUBLISH_FOR_EVER = """
