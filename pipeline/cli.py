@@ -16,6 +16,7 @@ from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
 from pipeline.commands.tflite import tflite
 from pipeline.commands.serve import serve
+from pipeline.commands.request_sample import request_sample
 from pipeline.commands.versions import versions
 from pipeline.config_file import ConfigError, Problem
 
@@ -96,6 +97,7 @@ def run(
 app.command()(predict)
 app.command()(tflite)
 app.command()(serve)
+app.command()(request_sample)
 app.command()(versions)
 app.command()(rollback)
 app.command()(promote)

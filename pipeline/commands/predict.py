@@ -14,12 +14,11 @@ import typer
 from pipeline.commands import server_arguments as server
 from pipeline.commands.arguments import Set
 from pipeline.config_file import ConfigError, Problem
-from pipeline.served_model import version_folder
 
 if TYPE_CHECKING:
     from pipeline.predict.models import Model
     from pipeline.predict.rows import Rows
-    from pipeline.predict.server import ServerOptions
+    from pipeline.predict.server import Asked
 
 _LOCAL_BATCH = 256
 # A server refuses what is larger than its max_batch_size, 64 if nobody has set it.
@@ -90,11 +89,11 @@ def predict(
 
     Example: tapeline predict configs/digits.yaml --sample 3
     """
-    from pipeline.predict.server import ServerOptions
+    from pipeline.predict.server import Asked, ServerOptions
 
     if model_name is not None and model is not None:
         rows, model = [model, *(rows or [])], None
-    asked = _Asked(
+    asked = Asked(
         model, model_name, set_ or [], version, label, ServerOptions(url, grpc, tls, ca, cert, key)
     )
     asked.check()
@@ -118,7 +117,7 @@ def _ask_here(folder: Path, data: _Data, job: _Job) -> None:
         job.run(rows, LocalModel(folder), _LOCAL_BATCH, captured.stdout, captured.stderr)
 
 
-def _ask_server(asked: _Asked, data: _Data, job: _Job) -> None:
+def _ask_server(asked: Asked, data: _Data, job: _Job) -> None:
     from pipeline.predict.models import RemoteModel
     from serving.client import RetryPolicy, ServingClientError
 
@@ -134,47 +133,6 @@ def _ask_server(asked: _Asked, data: _Data, job: _Job) -> None:
             advice = _ADVICE.get(error.code.name, "see the server's log")
             print(f"error: {model.where}: {error}; {advice}", file=sys.stderr)
             raise typer.Exit(1) from error
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Which model, as the arguments say it."""
-
-    model: str | None
-    name: str | None
-    overrides: list[str]
-    version: int | None
-    label: str | None
-    server: ServerOptions
-
-    def check(self) -> None:
-        """Raises ConfigError if the arguments contradict each other."""
-        if self.model is None and self.name is None:
-            raise ConfigError(Problem("predict", "MODEL", "none", "MODEL, or --model NAME"))
-        if self.version is not None and self.label is not None:
-            raise ConfigError(Problem("predict", "--version, --label", "both", "one of them"))
-        chosen = {"--model": self.name, "--version": self.version, "--label": self.label}
-        given = [name for name, value in chosen.items() if value is not None]
-        if given and not self.server.is_given:
-            allowed = "with --url or --grpc; a version's folder as MODEL without"
-            raise ConfigError(Problem("predict", ", ".join(given), "no server", allowed))
-
-    def folder(self) -> Path:
-        """Returns the version's folder on this machine."""
-        if self.model is None:
-            allowed = "MODEL, whose newest version says what it was trained on"
-            raise ConfigError(Problem("predict", "--sample", f"--model {self.name}", allowed))
-        return version_folder(self.model, self.overrides)
-
-    def on_server(self) -> tuple[str, int | None]:
-        """Returns the model's name on the server, and its version if one is named."""
-        from pipeline.predict.server import served_name
-
-        if self.name is not None:
-            return self.name, self.version
-        name, version = served_name(str(self.model), self.overrides)
-        is_named = self.version is not None or self.label is not None
-        return name, self.version if is_named else version
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pipeline.predict.models import Model, Refused
 from pipeline.predict.rows import Row, Rows
 
 Answer = dict[str, Any]
+"""By output, a value or nested lists of them."""
 
 
 def answer(
@@ -90,7 +91,8 @@ def _answers(batch: Sequence[Row], outputs: Mapping[str, np.ndarray]) -> list[An
                 f"an output {name} of shape {list(value.shape)}; "
                 f"allowed: a row for each of the {len(batch)} asked about"
             )
+    columns = {name: value.tolist() for name, value in outputs.items()}
     return [
-        {**row.shown, **{name: value[index] for name, value in outputs.items()}}
+        {**row.shown, **{name: values[index] for name, values in columns.items()}}
         for index, row in enumerate(batch)
     ]

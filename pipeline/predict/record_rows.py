@@ -34,7 +34,7 @@ class RecordRows:
     def read(self, signature: Signature) -> Iterator[Row]:
         """Yields the rows, file by file."""
         for path, compression in self._files:
-            for number, record in enumerate(_records(path, compression), start=1):
+            for number, record in enumerate(read_records(path, compression), start=1):
                 row = Row(path, f"record {number}", {}, {})
                 yield Row(path, row.position, _features(record, signature, row), {})
 
@@ -54,7 +54,12 @@ def _compression(path: str) -> str:
         ) from error
 
 
-def _records(path: str, compression: str) -> Iterator[bytes]:
+def read_records(path: str, compression: str = "") -> Iterator[bytes]:
+    """Yields the records of a TFRecord file.
+
+    Raises:
+        ConfigError: at the first that is broken.
+    """
     import tensorflow as tf
 
     dataset = tf.data.TFRecordDataset(path, compression_type=compression)

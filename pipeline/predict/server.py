@@ -1,4 +1,4 @@
-"""The server that a command's options name, and the model on it."""
+"""The model and the server that a command's arguments name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config_file import ConfigError, Problem
-from pipeline.served_model import model_folder
+from pipeline.served_model import model_folder, version_folder
 
 if TYPE_CHECKING:
     from serving.client import RetryPolicy, ServingClient
+
+_WHERE = "command line"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class ServerOptions:
             ConfigError: if both protocols are named.
         """
         if self.url is not None and self.grpc is not None:
-            raise ConfigError(Problem("predict", "--url, --grpc", "both", "one of them"))
+            raise ConfigError(Problem(_WHERE, "--url, --grpc", "both", "one of them"))
         return self.url is not None or self.grpc is not None
 
     def connect(self, model: str, retry: RetryPolicy) -> ServingClient:
@@ -65,7 +67,64 @@ class ServerOptions:
         except ValueError as error:
             where, _, found = str(error).partition(": found ")
             found, _, allowed = found.partition("; allowed: ")
-            raise ConfigError(Problem("predict", f"--{where.lower()}", found, allowed)) from error
+            raise ConfigError(Problem(_WHERE, f"--{where.lower()}", found, allowed)) from error
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which model, as the arguments say it.
+
+    Attributes:
+        model: MODEL, a place on this machine.
+        name: on the server, in place of MODEL.
+    """
+
+    model: str | None
+    name: str | None
+    overrides: list[str]
+    version: int | None
+    label: str | None
+    server: ServerOptions
+
+    def check(self, needs_server: bool = True) -> None:
+        """Raises ConfigError if the arguments contradict each other.
+
+        Args:
+            needs_server: whether a name, a version or a label means nothing without a server.
+        """
+        if self.model is None and self.name is None:
+            raise ConfigError(Problem(_WHERE, "MODEL", "none", "MODEL, or --model NAME"))
+        if self.version is not None and self.label is not None:
+            raise ConfigError(Problem(_WHERE, "--version, --label", "both", "one of them"))
+        has_server = self.server.is_given
+        chosen = {"--model": self.name, "--version": self.version, "--label": self.label}
+        given = ", ".join(name for name, value in chosen.items() if value is not None)
+        if given and needs_server and not has_server:
+            allowed = "with --url or --grpc; else a version's folder as MODEL"
+            raise ConfigError(Problem(_WHERE, given, "no server", allowed))
+
+    def folder(self) -> Path:
+        """Returns the version's folder on this machine.
+
+        Raises:
+            ConfigError: if there is none, or no MODEL that leads to it.
+        """
+        if self.model is None:
+            allowed = "with MODEL, a version of which says what it was trained on"
+            raise ConfigError(Problem(_WHERE, "--sample", f"--model {self.name}", allowed))
+        return version_folder(self.model, self.overrides)
+
+    def on_server(self) -> tuple[str, int | None]:
+        """Returns the model's name on the server, and its version if one is named.
+
+        Raises:
+            ConfigError: if MODEL leads to no model.
+        """
+        if self.name is not None:
+            return self.name, self.version
+        name, version = served_name(str(self.model), self.overrides)
+        is_named = self.version is not None or self.label is not None
+        return name, self.version if is_named else version
 
 
 def served_name(model: str, overrides: list[str]) -> tuple[str, int | None]:

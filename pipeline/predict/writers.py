@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from pipeline.config_file import ConfigError, Problem
 
 Write = Callable[[Mapping[str, Any]], None]
@@ -73,12 +71,12 @@ def output_file(path: Path) -> Iterator[IO[str]]:
 
 
 def plain(value: Any, name: str) -> Any:
-    """Returns an array or a scalar as what JSON holds.
+    """Returns a value, or nested lists of values, as what JSON holds.
 
     Bytes are text, but for names that end in `_bytes`, and for what is no UTF-8: these are
     `{"b64": ...}`, as TF Serving has it.
     """
-    return _plain(np.asarray(value).tolist(), name.endswith("_bytes"))
+    return _plain(value, name.endswith("_bytes"))
 
 
 def _plain_answer(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -117,7 +117,13 @@ TABLE: Table = {
     "GetModelStatusResponse": (("model_version_status", 1, "repeated ModelVersionStatus"),),
     # tensorflow_serving/apis/prediction_log.proto, for the requests of a warmup file
     "PredictLog": (("request", 1, "PredictRequest"),),
-    "PredictionLog": (("predict_log", 6, "PredictLog"),),
+    "ClassifyLog": (("request", 1, "ClassificationRequest"),),
+    "RegressLog": (("request", 1, "RegressionRequest"),),
+    "PredictionLog": (
+        ("classify_log", 2, "ClassifyLog"),
+        ("regress_log", 3, "RegressLog"),
+        ("predict_log", 6, "PredictLog"),
+    ),
 }
 
 MESSAGES = build_messages("tapeline.serving.client.api", TABLE)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -36,6 +37,14 @@ class Target:
                 f"model {self.model}: found version {self.version} and label {self.label!r}; "
                 "allowed: one of them"
             )
+
+    @property
+    def rest_path(self) -> str:
+        """Where the REST interface has it."""
+        path = f"/v1/models/{quote(self.model, safe='')}"
+        if self.version is not None:
+            return f"{path}/versions/{self.version}"
+        return f"{path}/labels/{quote(self.label, safe='')}" if self.label else path
 
     def __str__(self) -> str:
         if self.version is not None:

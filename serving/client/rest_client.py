@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -66,7 +65,9 @@ class RestClient(ServingClient):
         arrays: Mapping[str, np.ndarray],
         within: Deadline,
     ) -> dict[str, np.ndarray]:
-        answer = self._ask("POST", f"{_path(target)}:predict", within, predict_body(name, arrays))
+        answer = self._ask(
+            "POST", f"{target.rest_path}:predict", within, predict_body(name, arrays)
+        )
         with _read("predict"):
             return outputs_of(answer, signature)
 
@@ -74,7 +75,7 @@ class RestClient(ServingClient):
         self, target: Target, name: str | None, examples: list[Any], context: Any, within: Deadline
     ) -> list[list[tuple[str, float]]]:
         body = _examples_body(name, examples, context)
-        answer = self._ask("POST", f"{_path(target)}:classify", within, body)
+        answer = self._ask("POST", f"{target.rest_path}:classify", within, body)
         with _read("classify"):
             return [
                 [(str(label), float(score)) for label, score in row] for row in answer["results"]
@@ -84,12 +85,12 @@ class RestClient(ServingClient):
         self, target: Target, name: str | None, examples: list[Any], context: Any, within: Deadline
     ) -> list[float]:
         body = _examples_body(name, examples, context)
-        answer = self._ask("POST", f"{_path(target)}:regress", within, body)
+        answer = self._ask("POST", f"{target.rest_path}:regress", within, body)
         with _read("regress"):
             return [float(value) for value in answer["results"]]
 
     def _get_metadata(self, target: Target, within: Deadline) -> Metadata:
-        answer = self._ask("GET", f"{_path(target)}/metadata", within)
+        answer = self._ask("GET", f"{target.rest_path}/metadata", within)
         with _read("metadata"):
             return Metadata(
                 answer["model_spec"]["name"],
@@ -98,7 +99,7 @@ class RestClient(ServingClient):
             )
 
     def _status(self, target: Target, within: Deadline) -> list[VersionStatus]:
-        answer = self._ask("GET", _path(target), within)
+        answer = self._ask("GET", target.rest_path, within)
         with _read("status"):
             return [
                 VersionStatus(
@@ -150,13 +151,6 @@ def _read(what: str) -> Iterator[None]:
         raise ServingClientError(
             StatusCode.INTERNAL, f"{what}: not an answer of TF Serving: {error}"
         ) from error
-
-
-def _path(target: Target) -> str:
-    path = f"/v1/models/{quote(target.model, safe='')}"
-    if target.version is not None:
-        return f"{path}/versions/{target.version}"
-    return f"{path}/labels/{quote(target.label, safe='')}" if target.label else path
 
 
 def _examples_body(name: str | None, examples: list[Any], context: Any) -> bytes:
