@@ -143,7 +143,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
             labels=lite_labels(task),
             code=source_hash("serving.lite.export", "serving.lite.worker"),
         )
-        # The Pusher holds the SavedModel to the trained model, this holds the files to the SavedModel.
+        # Pusher holds the SavedModel to the trained model, this holds the files to the SavedModel.
         lite_export.add_upstream_node(pusher)
         components.append(lite_export)
     return Pipeline(

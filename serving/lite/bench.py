@@ -11,7 +11,7 @@ from serving.lite.comparison import Arrays, compare
 from serving.lite.config import Variant
 from serving.lite.conversion import convert
 from serving.lite.examples import answers, batches, joined, read_examples, transform
-from serving.lite.interpreter import LiteModel, latencies
+from serving.lite.interpreter import LiteModel, float_tensors, latencies
 from serving.lite.job import (
     RAW_SIGNATURE,
     SIGNATURE,
@@ -76,6 +76,10 @@ class Bench:
             content = convert(self._job.saved_model, SIGNATURE, variant, self._representative)
         except Exception as error:  # the converter's are of many kinds
             return Measurement(variant=variant, failure=f"not converted: {_gist(error)}")
+        floats = float_tensors(content) if variant == "int8" else []
+        if floats:
+            names = ", ".join(floats[:3]) + (", ..." if len(floats) > 3 else "")
+            return Measurement(variant=variant, failure=f"not all in 8 bits: floats in {names}")
         try:
             content, without_metadata = self._described(variant, content)
             path.write_bytes(content)

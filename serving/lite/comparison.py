@@ -75,7 +75,7 @@ def _difference(found: np.ndarray, expected: np.ndarray) -> float:
     # NaN and infinity on either side are differences that no tolerance allows.
     with np.errstate(invalid="ignore"):
         relative = np.abs(a - b) / np.maximum(1.0, np.abs(b))
-    return float(np.nan_to_num(relative, nan=np.inf).max(initial=0.0))
+    return float(np.nan_to_num(relative, nan=np.inf, posinf=np.inf).max(initial=0.0))
 
 
 def _error(found: np.ndarray, expected: np.ndarray) -> float:

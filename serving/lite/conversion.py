@@ -16,10 +16,9 @@ def convert(saved_model: Path, signature: str, variant: Variant, representative:
     """Returns the content of a TF Lite file.
 
     float32 computes as the SavedModel does. dynamic_range keeps the weights in 8 bits and measures
-    the ranges of the rest as it runs; float16 keeps them in 16. int8 computes with 8 bits
-    throughout, inputs and outputs too, in ranges measured on `representative`; int8_float does so
-    where it can and takes and gives floats. An output of integers, such as the number of a class,
-    is never scaled.
+    the ranges of the rest as it runs; float16 keeps them in 16. int8 has its inputs and outputs in
+    8 bits too, all in ranges measured on `representative`. int8_float is the same inside, but takes
+    and gives floats. An output of integers, such as the number of a class, is never scaled.
 
     Args:
         representative: inputs of the signature, [rows, ...].
@@ -37,7 +36,7 @@ def convert(saved_model: Path, signature: str, variant: Variant, representative:
     if variant in ("int8", "int8_float"):
         converter.representative_dataset = lambda: _rows(representative)
     if variant == "int8":
-        # Fails rather than falls back where an operation has no kernel in 8 bits.
+        # An operation without a kernel in 8 bits is left in floats none the less.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from serving.atomic_files import exclusive, replace_text, sync_tree
 from serving.lite.comparison import objections
 from serving.lite.config import VARIANTS, Variant
 from serving.lite.job import (
@@ -28,12 +29,13 @@ from serving.lite.job import (
     Report,
     Setting,
     Verdict,
-    write_text,
 )
 from serving.lite.worker import ERROR_FILE, SETTING_FILE
-from serving.atomic_files import exclusive, replace_text, sync_tree
 
 REPORT_FILE, LOG_FILE = "lite.json", "conversion.log"
+
+WORKER = "serving.lite.worker"
+"""Module that is run with a job, a folder and the variants to leave in it."""
 
 _STAGING_PREFIX = ".tapeline-lite-"
 
@@ -107,7 +109,7 @@ def _measure_all(job: Job, staging: Path, log: Path) -> tuple[Setting, list[Meas
 
 def _work(staging: Path, variants: Sequence[Variant], log: Path) -> int:
     """Runs the worker to its end; returns its exit code."""
-    command = [sys.executable, "-m", "serving.lite.worker", str(staging / "job.json"), str(staging)]
+    command = [sys.executable, "-m", WORKER, str(staging / "job.json"), str(staging)]
     with log.open("ab") as output:
         return subprocess.run(
             [*command, *variants], stdout=output, stderr=output, check=False

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from serving.lite.comparison import Arrays
 
+_RESOLVERS = tf.lite.experimental.OpResolverType
+
 
 class LiteModel:
     """One signature of a TF Lite model.
@@ -42,6 +44,17 @@ class LiteModel:
         given = {name: _quantized(inputs[name], details) for name, details in self.inputs.items()}
         answers = self._runner(**given)
         return {name: _dequantized(answers[name], self.outputs[name]) for name in sorted(answers)}
+
+
+def float_tensors(content: bytes) -> list[str]:
+    """Returns the names of the tensors that hold floats: none where 8 bits do all."""
+    interpreter = tf.lite.Interpreter(
+        model_content=content,
+        # A delegate adds tensors of its own.
+        experimental_op_resolver_type=_RESOLVERS.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    details = interpreter.get_tensor_details()
+    return [found["name"] for found in details if np.dtype(found["dtype"]).kind == "f"]
 
 
 def latencies(

@@ -90,10 +90,11 @@ def _line(raw: np.ndarray, transformed: np.ndarray) -> Normalization | None:
     deviation = np.abs(slope * (raw - center) + mean - transformed).max()
     if not np.all(slope) or not deviation <= _EXACT * np.ptp(transformed):
         return None
-    raw_zero = center - mean / slope
-    return Normalization(_short(raw_zero), _short(1 / slope))
+    raw_of_zero = center - mean / slope
+    raw_of_zero[np.abs(raw_of_zero) < _EXACT * np.ptp(raw)] = 0.0
+    return Normalization(_short(raw_of_zero), _short(1 / slope))
 
 
 def _short(values: np.ndarray) -> list[float]:
     """Returns values at the precision that float32 data have."""
-    return [float(f"{value:.6g}") + 0.0 if abs(value) > 1e-6 else 0.0 for value in values.ravel()]
+    return [float(f"{value:.6g}") for value in values.ravel()]
