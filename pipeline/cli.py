@@ -15,6 +15,7 @@ from pipeline.commands.arguments import Config, Set
 from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
 from pipeline.commands.serve import serve
+from pipeline.commands.tune_batching import tune_batching
 from pipeline.commands.versions import versions
 from pipeline.config_file import ConfigError, Problem
 
@@ -94,6 +95,7 @@ def run(
 
 app.command()(predict)
 app.command()(serve)
+app.command()(tune_batching)
 app.command()(versions)
 app.command()(rollback)
 app.command()(promote)
