@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from components.json_values import finite
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -47,7 +48,7 @@ class Summary:
 
     def to_json(self) -> str:
         """Returns the summary as one line of JSON; what is not finite is null there."""
-        return json.dumps(_finite(asdict(self)), allow_nan=False)
+        return json.dumps(finite(asdict(self)), allow_nan=False)
 
     def write(self) -> None:
         """Writes `summary.json` into the run's folder, whole or not at all."""
@@ -102,14 +103,6 @@ def summarize(
         nodes=nodes,
         seconds=seconds,
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _training(model_run_uri: str, config: RunConfig) -> dict[str, Any]:

@@ -9,16 +9,18 @@ loads a version; a request that fails fails the load
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.atomic_files import sync_folder
 from serving.config import BatchingConfig
 from serving.prediction_logs import read_logs
+from serving.saved_model_file import read_signatures
 
 WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 """Where TF Serving looks for the requests in a version."""
@@ -32,11 +34,11 @@ def warmup_sizes(batching: BatchingConfig) -> list[int]:
 
     Where any size up to the largest is allowed, they are 1 and the largest.
     """
-    return batching.allowed_batch_sizes or sorted({1, batching.max_batch_size})
+    return batching.allowed_batch_sizes or sorted({1, batching.execution_batch_size})
 
 
 def write_warmup_requests(
-    version: Path, logs: Path, model_name: str, batching: BatchingConfig
+    version: Path, logs: Path, sizes: Sequence[int], model_name: str | None = None
 ) -> None:
     """Gives a version its warmup requests, one for each signature and batch size.
 
@@ -47,22 +49,21 @@ def write_warmup_requests(
         version: folder of the SavedModel; is given the file, over one that may be there.
         logs: TFRecord of PredictionLog with a request to each signature, whose rows are repeated
             to fill a batch: reference answers, or earlier warmup requests.
-        model_name: that the version is served by.
+        sizes: of the batches, in increasing order.
+        model_name: that the version is served by; None for the one in the logs.
 
     Raises:
         ValueError: if the folder holds no model to serve, or a request is to no signature of it
             or has no rows.
     """
-    definitions = _signatures(version)
-    requests: dict[str, Any] = {}
-    for log in read_logs(logs):
-        name = _request(log).model_spec.signature_name
-        if name not in definitions:
-            raise ValueError(
-                f"signature: found {name!r} in {logs.name}; allowed: {', '.join(definitions)}"
-            )
-        requests.setdefault(name, log)
-    sizes = _thinned(warmup_sizes(batching), MAX_RECORDS // max(1, len(requests)))
+    definitions = read_signatures(version)
+    requests = _largest_requests(logs)
+    unknown = sorted(set(requests) - set(definitions))
+    if unknown:
+        raise ValueError(
+            f"signature: found {unknown} in {logs.name}; allowed: {', '.join(sorted(definitions))}"
+        )
+    sizes = _thinned(sizes, MAX_RECORDS // max(1, len(requests)))
     path = version / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -70,18 +71,20 @@ def write_warmup_requests(
         for name, log in requests.items():
             for size in sizes if _takes_any_batch(definitions[name]) else [None]:
                 writer.write(warmup_log(log, model_name, size).SerializeToString())
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
     os.replace(partial, path)
+    sync_folder(path.parent)
 
 
-def _signatures(version: Path) -> dict[str, Any]:
-    """Returns the SignatureDefs of a SavedModel, without loading it."""
-    content = (version / "saved_model.pb").read_bytes()
-    graphs = saved_model_pb2.SavedModel.FromString(content).meta_graphs
-    for graph in graphs:
-        if set(graph.meta_info_def.tags) == {"serve"}:
-            return dict(graph.signature_def)
-    found = [sorted(graph.meta_info_def.tags) for graph in graphs]
-    raise ValueError(f"{version}: found graphs tagged {found}; expected one tagged ['serve']")
+def _largest_requests(logs: Path) -> dict[str, prediction_log_pb2.PredictionLog]:
+    """Returns for each signature the log with the most rows."""
+    found: dict[str, prediction_log_pb2.PredictionLog] = {}
+    for log in read_logs(logs):
+        name = _request(log).model_spec.signature_name
+        if name not in found or log.ByteSize() > found[name].ByteSize():
+            found[name] = log
+    return found
 
 
 def _takes_any_batch(definition: Any) -> bool:
@@ -89,7 +92,7 @@ def _takes_any_batch(definition: Any) -> bool:
     return all(shape.rank in (None, 0) or shape[0] is None for shape in shapes)
 
 
-def _thinned(sizes: list[int], count: int) -> list[int]:
+def _thinned(sizes: Sequence[int], count: int) -> Sequence[int]:
     """Returns at most `count` of the sizes, evenly spread, the smallest and the largest kept."""
     if len(sizes) <= count:
         return sizes
@@ -100,15 +103,21 @@ def _request(log: prediction_log_pb2.PredictionLog) -> Any:
     return getattr(log, log.WhichOneof("log_type")).request
 
 
+<<<<<<< HEAD
 def warmup_log(
     log: prediction_log_pb2.PredictionLog, model_name: str, size: int | None
+=======
+def warmup_log(
+    log: prediction_log_pb2.PredictionLog, model_name: str | None, size: int | None
+>>>>>>> w/export
 ) -> prediction_log_pb2.PredictionLog:
     """Returns the request of a log with so many rows, None for its own, and without an answer."""
     warmup = prediction_log_pb2.PredictionLog()
     request = _request(log)
     target = getattr(warmup, log.WhichOneof("log_type")).request
     target.CopyFrom(request)
-    target.model_spec.name = model_name
+    if model_name is not None:
+        target.model_spec.name = model_name
     if size is None:
         return warmup
     if log.HasField("predict_log"):

@@ -34,11 +34,11 @@ def root(tmp_path):
 def push(tmp_path, root, write_plain_model):
     """Pushes a model whose files hold `content`."""
 
-    def run(content, config=KEEP_ALL, model_name="digits", check=accept):
+    def run(content, config=KEEP_ALL, model_name="digits", check=accept, complete=None):
         source = tmp_path / f"model-{content}"
         if not source.exists():
             write_plain_model(source, content)
-        return publish(source, root, model_name, config, {"dataset": "bundled"}, check)
+        return publish(source, root, model_name, config, {"dataset": "bundled"}, check, complete)
 
     return run
 
@@ -112,6 +112,41 @@ def test_publish_when_checking_then_the_check_sees_the_whole_copy_before_any_ser
 
     push("a", check=look)
     assert len(seen) == 1
+
+
+def test_publish_when_files_are_added_then_the_check_sees_them_and_the_digest_does_not(
+    push, tmp_path
+):
+    def complete(folder, digest):
+        assert digest == content_digest(tmp_path / "model-a")
+        (folder / "card.txt").write_text("a card")
+
+    def check(folder):
+        assert (folder / "card.txt").read_text() == "a card"
+
+    first = push("a", check=check, complete=complete)
+    assert (first.folder / "card.txt").read_text() == "a card"
+    assert not (tmp_path / "model-a" / "card.txt").exists()
+
+    def fail(folder, digest):
+        raise AssertionError("what is served already is complete")
+
+    assert push("a", complete=fail).folder == first.folder
+
+
+def test_publish_when_adding_files_fails_then_the_directory_is_as_it_was(push, root, snapshot):
+    def fail(folder, digest):
+        (folder / "half.txt").write_text("half a")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        push("a", complete=fail)
+    assert not root.exists()
+    push("a")
+    before = snapshot(root)
+    with pytest.raises(OSError, match="disk full"):
+        push("b", complete=fail)
+    assert snapshot(root) == before
 
 
 def test_version_when_the_clock_runs_then_is_the_time_in_seconds(push, clock):

@@ -14,7 +14,7 @@ from serving.servable_check import ServableCheckFailed, compare_with_reference
 from serving.warmup import WARMUP_FILE, warmup_sizes, write_warmup_requests
 
 X = np.array([[1.0], [2.0], [3.0]], np.float32)
-SIZES = BatchingConfig(max_batch_size=4, allowed_batch_sizes=[1, 2, 4])
+SIZES = [1, 2, 4]
 CLASSIFY = tf.saved_model.CLASSIFY_METHOD_NAME
 REGRESS = tf.saved_model.REGRESS_METHOD_NAME
 
@@ -146,7 +146,7 @@ def sizes_of(version):
 
 
 def test_warmup_when_written_then_asks_every_signature_in_every_allowed_size(version, reference):
-    write_warmup_requests(version, reference, "numbers", SIZES)
+    write_warmup_requests(version, reference, SIZES, "numbers")
     batches = [1, 2, 4]
     assert sizes_of(version) == {
         "scale": batches,
@@ -157,7 +157,7 @@ def test_warmup_when_written_then_asks_every_signature_in_every_allowed_size(ver
 
 
 def test_warmup_when_a_batch_is_larger_than_the_reference_then_its_rows_repeat(version, reference):
-    write_warmup_requests(version, reference, "numbers", SIZES)
+    write_warmup_requests(version, reference, SIZES, "numbers")
     largest = {asked.signature: asked.inputs for _, asked in written(version)}
     np.testing.assert_array_equal(largest["scale"]["x"], [[1.0], [2.0], [3.0], [1.0]])
     assert largest["scale"]["factor"].shape == (), "what is no batch is not repeated"
@@ -169,7 +169,7 @@ def test_warmup_when_a_batch_is_larger_than_the_reference_then_its_rows_repeat(v
 def test_warmup_when_written_then_is_of_tf_servings_kinds_with_name_and_without_answers(
     version, reference
 ):
-    write_warmup_requests(version, reference, "numbers", SIZES)
+    write_warmup_requests(version, reference, SIZES, "numbers")
     kinds = {}
     for log, asked in written(version):
         kind = log.WhichOneof("log_type")
@@ -187,10 +187,12 @@ def test_warmup_when_written_then_is_of_tf_servings_kinds_with_name_and_without_
 def test_warmup_when_made_of_earlier_warmup_requests_then_is_that_of_the_new_sizes(
     version, reference
 ):
-    write_warmup_requests(version, reference, "numbers", SIZES)
-    smaller = BatchingConfig(max_batch_size=3)
-    write_warmup_requests(version, version / WARMUP_FILE, "numbers", smaller)
+    write_warmup_requests(version, reference, SIZES, "numbers")
+    write_warmup_requests(version, version / WARMUP_FILE, [1, 3])
     assert sizes_of(version)["scale"] == [1, 3]
+    largest = {asked.signature: asked.inputs for _, asked in written(version)}
+    np.testing.assert_array_equal(largest["scale"]["x"], X)
+    assert {log.predict_log.request.model_spec.name for log, _ in written(version)} >= {"numbers"}
     assert [path.name for path in (version / WARMUP_FILE).parent.iterdir()] == [WARMUP_FILE.name]
 
 
@@ -200,6 +202,12 @@ def test_warmup_when_made_of_earlier_warmup_requests_then_is_that_of_the_new_siz
         (BatchingConfig(max_batch_size=8, allowed_batch_sizes=[2, 8]), [2, 8]),
         (BatchingConfig(max_batch_size=8), [1, 8]),
         (BatchingConfig(max_batch_size=1), [1]),
+        (
+            BatchingConfig(
+                max_batch_size=8, enable_large_batch_splitting=True, max_execution_batch_size=4
+            ),
+            [1, 4],
+        ),
     ],
 )
 def test_warmup_sizes_when_none_are_named_then_are_one_and_the_largest(batching, sizes):
@@ -207,8 +215,7 @@ def test_warmup_sizes_when_none_are_named_then_are_one_and_the_largest(batching,
 
 
 def test_warmup_when_there_are_too_many_sizes_then_keeps_to_a_thousand_records(version, reference):
-    sizes = BatchingConfig(max_batch_size=400, allowed_batch_sizes=list(range(1, 401)))
-    write_warmup_requests(version, reference, "numbers", sizes)
+    write_warmup_requests(version, reference, range(1, 401), "numbers")
     found = sizes_of(version)
     assert sum(len(rows) for rows in found.values()) <= 1000
     for signature in ("scale", "classify", "regress"):
@@ -219,25 +226,25 @@ def test_warmup_when_there_are_too_many_sizes_then_keeps_to_a_thousand_records(v
 
 def test_warmup_when_the_logs_ask_what_the_model_has_not_then_says_so(version, write_logs):
     logs = write_logs(SCALE, predict("shrink", {}, x=X))
-    with pytest.raises(ValueError, match=r"found 'shrink' in logs.tfrecord; allowed: .*scale"):
-        write_warmup_requests(version, logs, "numbers", SIZES)
+    with pytest.raises(ValueError, match=r"found \['shrink'\] in logs.tfrecord; allowed: .*scale"):
+        write_warmup_requests(version, logs, SIZES, "numbers")
     assert not (version / WARMUP_FILE).exists()
 
 
 def test_warmup_when_the_logs_have_no_rows_then_says_so(version, write_logs):
     with pytest.raises(ValueError, match="found no rows"):
-        write_warmup_requests(version, write_logs(regress([])), "numbers", SIZES)
+        write_warmup_requests(version, write_logs(regress([])), SIZES, "numbers")
     assert not (version / WARMUP_FILE).exists()
 
 
 def test_gate_when_the_warmup_requests_run_then_passes(version, reference):
-    write_warmup_requests(version, reference, "numbers", SIZES)
+    write_warmup_requests(version, reference, SIZES, "numbers")
     differences = compare_with_reference(version, reference, 1e-5)
     assert differences == dict.fromkeys(["scale", "join", "classify", "regress"], 0.0)
 
 
 def test_gate_when_a_warmup_request_fails_then_refuses_and_says_which(version, reference):
-    write_warmup_requests(version, reference, "numbers", BatchingConfig(max_batch_size=5))
+    write_warmup_requests(version, reference, [1, 5], "numbers")
     with pytest.raises(ServableCheckFailed, match=r"tf_serving_warmup_requests, record 5: Inval"):
         compare_with_reference(version, reference, 1e-5)
 
@@ -289,7 +296,7 @@ def test_gate_when_there_are_more_warmup_records_than_tf_serving_takes_then_refu
 
 
 def test_gate_when_the_warmup_file_is_cut_short_then_refuses(version, reference):
-    write_warmup_requests(version, reference, "numbers", SIZES)
+    write_warmup_requests(version, reference, SIZES, "numbers")
     content = (version / WARMUP_FILE).read_bytes()
     (version / WARMUP_FILE).write_bytes(content[:-5])
     with pytest.raises(ServableCheckFailed, match=r"warmup_requests, record \d+: DataLossError"):
