@@ -103,13 +103,8 @@ def _request(log: prediction_log_pb2.PredictionLog) -> Any:
     return getattr(log, log.WhichOneof("log_type")).request
 
 
-<<<<<<< HEAD
-def warmup_log(
-    log: prediction_log_pb2.PredictionLog, model_name: str, size: int | None
-=======
 def warmup_log(
     log: prediction_log_pb2.PredictionLog, model_name: str | None, size: int | None
->>>>>>> w/export
 ) -> prediction_log_pb2.PredictionLog:
     """Returns the request of a log with so many rows, None for its own, and without an answer."""
     warmup = prediction_log_pb2.PredictionLog()

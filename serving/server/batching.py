@@ -305,11 +305,11 @@ class BatchQueue:
             return _joined([await task.future for task in tasks])
         finally:
             for task in tasks:
-                if not task.future.done():
+                if task.future.done() and not task.future.cancelled():
+                    task.future.exception()  # the first failure is told; the others are the same
+                else:
                     task.future.cancel()
                     self._discard(task)
-                elif not task.future.cancelled():
-                    task.future.exception()  # the first failure is told; the others are the same
 
 
 def batch_size(inputs: Sequence[np.ndarray]) -> int:

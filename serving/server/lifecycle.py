@@ -165,7 +165,7 @@ class Lifecycle:
             await asyncio.wait_for(version.dropped.wait(), seconds)
         except asyncio.TimeoutError:
             return False
-        return True
+        return version.dropped.is_set()  # it may be wanted again by now
 
     async def _unload(self, version: Version) -> None:
         await version.idle()
@@ -175,6 +175,7 @@ class Lifecycle:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._loader.unload, servable)
         self._set(version, State.END)
+        self.models[version.name].renew(version)
         self._advance()
 
     def _set(self, version: Version, state: State, seconds: float = 0.0) -> None:

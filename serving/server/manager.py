@@ -261,7 +261,7 @@ class ModelManager:
         assert path is not None
         try:
             config = parse_models(await asyncio.to_thread(path.read_text))
-        except (OSError, UnicodeDecodeError, ParseError) as error:
+        except (OSError, ValueError, ParseError) as error:
             raise invalid_argument(f"{path}: {error}") from error
         if config != self._config:
             await self.reload(config)

@@ -96,7 +96,9 @@ class Servable:
             answers = await ready.queue.submit(arrays)
             found = dict(zip(ready.outputs, answers, strict=True))
             return found if outputs is None else {alias: found[alias] for alias in wanted}
-        call = ready.call if outputs is None else self._filtered(signature, frozenset(wanted))
+        call = ready.call
+        if len(wanted) < len(ready.outputs):
+            call = self._filtered(signature, frozenset(wanted))
         answers = await self._workers.call(self._timed, signature, call, arrays)
         return dict(zip(wanted, answers, strict=True))
 

@@ -55,6 +55,11 @@ class Version:
         self.is_aspired = False
         self.dropped.set()
 
+    def want(self) -> None:
+        """Says that it is wanted again."""
+        self.is_aspired = True
+        self.dropped.clear()
+
     def __enter__(self) -> Servable:
         """Lends the servable: it is not unloaded before it is given back."""
         assert self.servable is not None
@@ -118,6 +123,13 @@ class ServedModel:
             known = self.versions.get(number)
             if known is None or (known.state is State.END and not known.is_aspired):
                 self.versions[number] = Version(self.name, number, folder)
+            elif not known.is_aspired:
+                known.want()
+
+    def renew(self, version: Version) -> None:
+        """Begins a version anew that was wanted again while it was unloaded."""
+        if version.is_aspired:
+            self.versions[version.number] = Version(self.name, version.number, version.folder)
 
     def forget_unused(self) -> None:
         """Leaves out versions that were dropped before anything was done with them."""

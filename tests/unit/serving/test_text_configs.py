@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config import BatchingConfig
-from serving.text_configs import batching_text, models_text, parse_batching
+from serving.text_configs import batching_text, models_text, parse_batching, parse_models
 
 OTHER_MODELS = """
 model_config_list {
@@ -36,6 +36,12 @@ def models_of(text):
             num_batch_threads=3,
             allowed_batch_sizes=[1, 4, 32],
         ),
+        BatchingConfig(
+            max_batch_size=32,
+            pad_variable_length_inputs=True,
+            enable_large_batch_splitting=True,
+            max_execution_batch_size=8,
+        ),
     ],
 )
 def test_batching_text_when_parsed_then_is_the_same_configuration(config):
@@ -57,6 +63,43 @@ def test_batching_text_when_written_then_has_the_form_of_tf_servings_documentati
     )
 
 
+def test_parse_batching_when_nothing_is_set_then_has_tf_servings_defaults(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 2, 5})
+    assert parse_batching("") == BatchingConfig(
+        max_batch_size=1000, batch_timeout_micros=0, max_enqueued_batches=10, num_batch_threads=3
+    )
+
+
+def test_parse_batching_when_every_field_is_set_then_all_that_count_are_read():
+    text = """
+        max_batch_size { value: 16 }
+        batch_timeout_micros { value: 7 }
+        max_enqueued_batches { value: 6 }
+        num_batch_threads { value: 5 }
+        thread_pool_name { value: "pool" }
+        allowed_batch_sizes: [2, 16]
+        pad_variable_length_inputs: true
+        enable_large_batch_splitting { value: true }
+        max_execution_batch_size { value: 4 }
+    """
+    config = parse_batching(text)
+    assert config == BatchingConfig(
+        max_batch_size=16,
+        batch_timeout_micros=7,
+        max_enqueued_batches=6,
+        num_batch_threads=5,
+        allowed_batch_sizes=[2, 16],
+        pad_variable_length_inputs=True,
+        enable_large_batch_splitting=True,
+        max_execution_batch_size=4,
+    )
+    assert config.execution_batch_size == 4
+
+
+def test_parse_batching_when_no_batch_may_wait_then_one_may_as_with_tf_serving():
+    assert parse_batching("max_enqueued_batches { value: 0 }").max_enqueued_batches == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -68,6 +111,9 @@ def test_batching_text_when_written_then_has_the_form_of_tf_servings_documentati
         "num_batch_threads { value: 0 }",
         "batch_timeout_micros { value: -1 }",
         "max_enqueued_batches { value: -1 }",
+        "max_enqueued_batches { value: 0 } enable_large_batch_splitting { value: true }",
+        "max_batch_size { value: 8 } max_execution_batch_size { value: 9 }",
+        "max_execution_batch_size { value: -1 }",
     ],
 )
 def test_parse_batching_when_tf_serving_would_not_start_with_it_then_is_refused(text):
@@ -133,3 +179,10 @@ def test_models_text_when_the_existing_text_is_broken_then_is_an_error_and_not_o
 def test_models_text_when_the_path_needs_escapes_then_it_reads_back_the_same(name):
     models = models_of(models_text("", "digits", f"/serving/{name}"))
     assert models["digits"].base_path == f"/serving/{name}"
+
+
+def test_parse_models_when_given_tf_servings_own_text_then_reads_every_field():
+    [taxi, fares] = parse_models(OTHER_MODELS).model_config_list.config
+    assert list(taxi.model_version_policy.specific.versions) == [3, 5]
+    assert dict(taxi.version_labels) == {"stable": 3}
+    assert fares.base_path == "/models/fares"
