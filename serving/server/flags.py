@@ -66,7 +66,7 @@ _HELP = {
     "port": "gRPC port; 0: a free one, which the ready line names",
     "rest_api_port": "REST port; 0: a free one; left out: no REST",
     "host": "address to listen on; the default is reached from this machine alone",
-    "model_name": "name of the model; not with --model_config_file",
+    "model_name": "name of the model, where no models.config names them",
     "model_base_path": "absolute folder of its numeric version folders",
     "model_config_file": "ModelServerConfig as text: many models, policies, labels",
     "model_config_file_poll_wait_seconds": "read that file again so often; 0: never",

@@ -1,90 +1,135 @@
-"""Small models that the tests of the server's core load for real."""
+"""Small models as any TensorFlow writes them, and a manager that serves them in this process."""
 
-import shutil
-from pathlib import Path
+import asyncio
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def saved_scale(tmp_path_factory):
-    """A SavedModel whose signatures are of every kind; `weight` is 2."""
+def model_root(tmp_path_factory):
+    """`plain`: versions 1 and 2 with predict signatures; `examples`: classify and regress."""
+    root = tmp_path_factory.mktemp("models")
+    for version in (1, 2):
+        _write_plain(root / "plain" / str(version), version)
+    _write_examples(root / "examples" / "1")
+    return root
+
+
+def _write_plain(folder, version):
     import tensorflow as tf
 
-    class Scale(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = tf.Variable(2.0)
+    class Plain(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
+        def add(self, x):
+            return {"y": x + float(version)}
 
         @tf.function(
             input_signature=[
-                tf.TensorSpec([None, 2], tf.float32, name="x"),
                 tf.TensorSpec([None], tf.int64, name="count"),
+                tf.TensorSpec([None], tf.string, name="text"),
             ]
         )
-        def scale(self, x, count):
-            return {"y": x * self.weight, "count": count + 1, "rows": tf.reduce_sum(x, axis=1)}
-
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
-        def loud(self, text):
-            return {"loud": tf.strings.join([text, "!"])}
-
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
-        def classify(self, inputs):
-            parsed = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([], tf.float32)})
-            scores = tf.stack([parsed["x"], 1 - parsed["x"]], axis=1)
-            return {"scores": scores}
+        def several(self, count, text):
+            return {"next": count + 1, "text": text, "text_bytes": text}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
-        def picky(self, x):
-            tf.debugging.assert_non_negative(x, message="x is negative")
-            return {"y": tf.sqrt(x)}
+        def divide(self, x):
+            return {"y": 1.0 / x}
 
-        @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, name="x")])
-        def any_rank(self, x):
-            return {"total": tf.reduce_sum(x)}
-
-        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
-        def any_width(self, x):
-            return {"total": tf.reduce_sum(x, axis=1)}
-
-    folder = tmp_path_factory.mktemp("scale") / "model"
-    module = Scale()
-    names = ("loud", "classify", "picky", "any_rank", "any_width")
-    signatures = {name: getattr(module, name) for name in names}
-    tf.saved_model.save(module, str(folder), {"serving_default": module.scale, **signatures})
-    return folder
+    module = Plain()
+    signatures = {
+        "serving_default": module.add,
+        "several": module.several,
+        "divide": module.divide,
+    }
+    tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
-@pytest.fixture
-def put_version(saved_scale, tmp_path):
-    """Puts the model under `tmp_path/<name>` as a version, at once and whole; returns its folder.
+def _write_examples(folder):
+    """Writes a model whose signatures share one placeholder, as TensorFlow 1 makes them."""
+    import tensorflow as tf
 
-    `prepare` is given the folder before it is in place.
-    """
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        serialized = v1.placeholder(tf.string, [None], name="examples")
+        other = v1.placeholder(tf.string, [None], name="others")
+        spec = {"a": tf.io.FixedLenFeature([], tf.float32, 0.0)}
 
-    def put(version, name="m", prepare=lambda folder: None):
-        folder = tmp_path / name / str(version)
-        staged = Path(shutil.copytree(saved_scale, tmp_path / f".staged-{name}-{version}"))
-        prepare(staged)
-        folder.parent.mkdir(exist_ok=True)
-        return staged.rename(folder)
+        def value(of):
+            return tf.io.parse_example(of, spec)["a"]
 
-    return put
+        scores = tf.stack([value(serialized), -value(serialized)], axis=1)
+        labels = tf.broadcast_to(tf.constant([["up", "down"]]), tf.shape(scores))
+        signatures = {
+            "serving_default": _signature(
+                "classify", serialized, {"classes": labels, "scores": scores}
+            ),
+            "scores": _signature("classify", serialized, {"scores": scores}),
+            "value": _signature("regress", serialized, {"outputs": value(serialized)}),
+            "elsewhere": _signature("regress", other, {"outputs": value(other)}),
+            "flat": _signature("classify", serialized, {"scores": value(serialized)}),
+        }
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+
+
+def _signature(method, inputs, outputs):
+    import tensorflow as tf
+
+    info = tf.compat.v1.saved_model.build_tensor_info
+    return tf.compat.v1.saved_model.build_signature_def(
+        {"inputs": info(inputs)},
+        {name: info(tensor) for name, tensor in outputs.items()},
+        f"tensorflow/serving/{method}",
+    )
 
 
 @pytest.fixture(scope="session")
-def write_warmup():
-    """Writes PredictionLogs, or any bytes, beside a SavedModel as its warmup requests."""
-    import tensorflow as tf
+def models_config(model_root):
+    """A ModelServerConfig of both; `plain` has two versions and the label `stable` on the first."""
+    from tensorflow_serving.config import model_server_config_pb2
 
-    def write(folder, *records):
-        path = folder / "assets.extra" / "tf_serving_warmup_requests"
-        path.parent.mkdir(exist_ok=True)
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for record in records:
-                is_message = hasattr(record, "SerializeToString")
-                writer.write(record.SerializeToString() if is_message else record)
-        return path
+    config = model_server_config_pb2.ModelServerConfig()
+    for name in ("plain", "examples"):
+        config.model_config_list.config.add(
+            name=name, base_path=str(model_root / name), model_platform="tensorflow"
+        )
+    config.model_config_list.config[0].model_version_policy.all.SetInParent()
+    config.model_config_list.config[0].version_labels["stable"] = 1
+    return config
 
-    return write
+
+@pytest.fixture(scope="module")
+def loop():
+    """The event loop of a module's tests."""
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def manager(models_config, loop):
+    """A started manager; it lives on `loop`."""
+    from serving.server.manager import ManagerOptions, ModelManager
+
+    options = ManagerOptions(allow_version_labels_for_unavailable_models=True)
+
+    async def start():
+        made = ModelManager(models_config, options)
+        await made.start()
+        while len(made.status(_wanted("plain"))) < 2 or any(
+            status.state != 30 for status in made.status(_wanted("plain"))
+        ):
+            await asyncio.sleep(0.01)
+        return made
+
+    made = loop.run_until_complete(start())
+    yield made
+    loop.run_until_complete(made.close())
+
+
+def _wanted(name):
+    from serving.server.manager import Wanted
+
+    return Wanted(name)
