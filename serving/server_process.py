@@ -85,7 +85,7 @@ def server_process(command: Sequence[str]) -> Iterator[RunningServer]:
                 said = process.stdout.readline()
             ready = _READY.fullmatch(said)
             if ready is None:
-                process.kill()
+                _kill(process)
                 errors.seek(0)
                 text = (said + errors.read())[-2000:].decode(errors="replace").strip()
                 raise ServerFailed(f"the server did not start: {text or 'it says nothing'}")
@@ -100,8 +100,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_DRAIN)
     except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         process.wait()
     if process.stdout is not None:
         process.stdout.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process that has not been waited for, and those that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

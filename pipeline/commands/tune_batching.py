@@ -73,16 +73,17 @@ def tune_batching(
         curve = measure_model(version, request, effort)
         say(title, *curve_lines(curve), "")
         failure, config = "", None
+        proofs: list[Proof] = []
         try:
-            proof: Proof
             for proof in tune(
                 version, request, curve, goal, effort, lambda trial: say(trial_line("try", trial))
             ):
                 say(trial_line("proof", proof.chosen), trial_line("defaults", proof.defaults))
-            if proof.holds(goal):
-                config = proof.chosen.config
+                proofs.append(proof)
+            if proofs[-1].holds(goal):
+                config = proofs[-1].chosen.config
             else:
-                failure = shortfall(proof, goal)
+                failure = shortfall(proofs[0], goal)
         except TargetOutOfReach as error:
             failure = f"a p99 of {p99:g} ms is out of reach: {error}"
         draw_curve(chart, title, curve, p99, config.max_batch_size if config else None)
