@@ -14,9 +14,10 @@ from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
 from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
-from pipeline.commands.tflite import tflite
-from pipeline.commands.serve import serve
 from pipeline.commands.request_sample import request_sample
+from pipeline.commands.serve import serve
+from pipeline.commands.tflite import tflite
+from pipeline.commands.tune_batching import tune_batching
 from pipeline.commands.versions import versions
 from pipeline.config_file import ConfigError, Problem
 
@@ -95,12 +96,13 @@ def run(
 
 
 app.command()(predict)
-app.command()(tflite)
+app.command()(versions)
+app.command()(promote)
+app.command()(rollback)
 app.command()(serve)
 app.command()(request_sample)
-app.command()(versions)
-app.command()(rollback)
-app.command()(promote)
+app.command()(tune_batching)
+app.command()(tflite)
 
 
 @app.command()

@@ -1,31 +1,30 @@
 """The embedded server as a child process, for whoever measures it.
 
-with embedded_server(["--model_name=m", "--model_base_path=/models/m"], "m") as server:
+with embedded_server(["--model_name=m", "--model_base_path=/models/m"]) as server:
     ...  # server.rest_port and server.grpc_port, on loopback
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
+import re
+import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_LOOPBACK = "127.0.0.1"
 _START = 120.0
 _DRAIN = 15.0
-_PAUSE = 0.05
+
+_READY = re.compile(rb"serving REST on http://([\d.]+):(\d+)(?:, gRPC on [\d.]+:(\d+))?\n")
 
 
 class ServerFailed(RuntimeError):
-    """The server ended, or did not answer; the message has the end of what it said."""
+    """The server did not start; the message has the end of what it said."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,13 @@ class RunningServer:
 
     Attributes:
         pid: of the process that was started; it may have children.
+        grpc_port: 0 if it serves no gRPC.
     """
 
     pid: int
+    host: str
     rest_port: int
     grpc_port: int
-    host: str = _LOOPBACK
 
     @property
     def target(self) -> str:
@@ -47,55 +47,50 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def embedded_server(
-    flags: Sequence[str], model: str, processes: int = 1
-) -> Iterator[RunningServer]:
-    """Starts the server on free ports of loopback, and ends it.
+def embedded_server(flags: Sequence[str], processes: int = 1) -> Iterator[RunningServer]:
+    """Starts the embedded server on free ports of loopback, and ends it.
 
     Args:
         flags: tensorflow_model_server's, without the ports.
-        model: that has to be available before it counts as started.
 
     Raises:
-        ServerFailed: if it ends before, or within 120 s the model is not available.
+        ServerFailed: if its models are not loaded within 120 s.
     """
-    command = [sys.executable, "-m", "serving.server", *flags, f"--processes={processes}"]
-    with server_process(command, f"/v1/models/{model}", '"AVAILABLE"') as server:
+    command = [sys.executable, "-m", "serving.server", *flags, "--port=0", "--rest_api_port=0"]
+    with server_process([*command, f"--processes={processes}"]) as server:
         yield server
 
 
 @contextlib.contextmanager
-def server_process(command: Sequence[str], path: str, said: str) -> Iterator[RunningServer]:
-    """Starts a server that takes `--port` and `--rest_api_port`, and ends it.
-
-    Args:
-        path: whose answer says that it has started.
-        said: what that answer then contains.
+def server_process(command: Sequence[str]) -> Iterator[RunningServer]:
+    """Starts a program that says on stdout where it serves, as the embedded server does; ends it.
 
     Raises:
-        ServerFailed: if it does not start.
+        ServerFailed: if it has not said so within 120 s.
     """
-    grpc_port, rest_port = _free_ports(2)
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [*command, f"--port={grpc_port}", f"--rest_api_port={rest_port}"],
+            command,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            # A group of its own, so that Ctrl-C ends it by `stop` alone, and its workers with it.
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            # A group of its own: Ctrl-C ends it in order, as whoever measures ends.
             start_new_session=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
         )
         try:
-            end = time.monotonic() + _START
-            while said not in _get(rest_port, path):
-                if process.poll() is not None or time.monotonic() > end:
-                    log.seek(0)
-                    ended = f"ended with code {process.returncode}" if process.poll() else "hangs"
-                    text = log.read().decode(errors="replace")[-2000:]
-                    raise ServerFailed(f"the server {ended}: {text}")
-                time.sleep(_PAUSE)
-            yield RunningServer(process.pid, rest_port, grpc_port)
+            assert process.stdout is not None
+            said = b""
+            # One line at once, or nothing: a server that ended has closed its stdout.
+            if select.select([process.stdout], [], [], _START)[0]:
+                said = process.stdout.readline()
+            ready = _READY.fullmatch(said)
+            if ready is None:
+                _kill(process)
+                errors.seek(0)
+                text = (said + errors.read())[-2000:].decode(errors="replace").strip()
+                raise ServerFailed(f"the server did not start: {text or 'it says nothing'}")
+            host, rest_port, grpc_port = ready.groups()
+            yield RunningServer(process.pid, host.decode(), int(rest_port), int(grpc_port or 0))
         finally:
             _stop(process)
 
@@ -105,34 +100,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_DRAIN)
     except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
-def _get(port: int, path: str) -> str:
-    """Returns the body that a GET on loopback answers with 200, "" while there is none."""
-    connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=5)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException):
-        return ""
-    finally:
-        connection.close()
-    return body if answer.status == 200 else ""
-
-
-def _free_ports(count: int) -> list[int]:
-    """Returns different ports that nothing listens on.
-
-    Whoever asks has to use them soon: the server does not say which it took if given none.
-    """
-    with contextlib.ExitStack() as held:
-        found = []
-        for _ in range(count):
-            listener = held.enter_context(socket.socket())
-            listener.bind((_LOOPBACK, 0))
-            found.append(listener.getsockname()[1])
-        return found
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process that has not been waited for, and those that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

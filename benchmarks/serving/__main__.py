@@ -87,7 +87,7 @@ class Bench:
         flags = [f"--model_name={NAME}", f"--model_base_path={self.version.parent}"]
         if batched:
             flags += ["--enable_batching", f"--batching_parameters_file={self.parameters}"]
-        with embedded_server(flags, NAME, processes) as server:
+        with embedded_server(flags, processes) as server:
             yield server
 
     @contextlib.contextmanager
@@ -95,7 +95,7 @@ class Bench:
         """Starts a handler of `benchmarks.serving.reference`."""
         command = [sys.executable, "-m", "benchmarks.serving.reference", kind, str(self.version)]
         command.append(f"--batching={self.parameters}")
-        with server_process(command, f"/v1/models/{NAME}", '"AVAILABLE"') as server:
+        with server_process(command) as server:
             yield server
 
     def call(self, server: RunningServer, protocol: str) -> Call:

@@ -1,6 +1,6 @@
 """Handlers to compare the server with: raw ASGI on uvicorn and uvloop, in a process of its own.
 
-    python -m benchmarks.serving.reference raw MODEL --rest_api_port=8501
+    python -m benchmarks.serving.reference raw VERSION --batching=batching.config
 
 `null` reads a request and answers a constant. `raw` does the least that serves a model: orjson,
 an array, the micro-batcher, a V1 session's callable; no routes, no contract, no checks.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ import uvloop
 
 from benchmarks.serving.model import SIGNATURE
 from serving.config import BatchingConfig
+from serving.text_configs import parse_batching
 
-_READY = orjson.dumps({"model_version_status": [{"state": "AVAILABLE"}]})
 _CONSTANT = orjson.dumps({"predictions": [[0.1] * 10]})
 _HEADERS = [(b"content-type", b"application/json")]
 
@@ -31,17 +32,15 @@ Answer = Callable[[bytes], Awaitable[bytes]]
 
 
 def application(answer: Answer) -> Any:
-    """Returns an ASGI application that answers POST, and GET with the word that it is there."""
+    """Returns an ASGI application that gives every request's body to `answer`."""
 
     async def handle(scope: Any, receive: Any, send: Any) -> None:
-        body = _READY
-        if scope["method"] == "POST":
-            parts, more = [], True
-            while more:
-                message = await receive()
-                parts.append(message["body"])
-                more = message["more_body"]
-            body = await answer(b"".join(parts))
+        parts, more = [], True
+        while more:
+            message = await receive()
+            parts.append(message["body"])
+            more = message["more_body"]
+        body = await answer(b"".join(parts))
         headers = [*_HEADERS, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -76,26 +75,25 @@ def raw_model(version: Path, config: BatchingConfig) -> Answer:
     return answer
 
 
-async def serve(kind: str, version: Path, port: int, config: BatchingConfig) -> None:
+async def serve(kind: str, version: Path, config: BatchingConfig) -> None:
     answer = constant if kind == "null" else raw_model(version, config)
     options: dict[str, Any] = {"http": "httptools", "lifespan": "off", "access_log": False}
-    server = uvicorn.Config(application(answer), port=port, log_level="critical", **options)
-    await uvicorn.Server(server).serve()
+    server = uvicorn.Server(uvicorn.Config(application(answer), log_level="critical", **options))
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        # Who connects now is answered as soon as the server runs.
+        print(f"serving REST on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+        await server.serve(sockets=[listener])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.reference")
     parser.add_argument("kind", choices=["null", "raw"])
-    parser.add_argument("version", type=Path)
-    parser.add_argument("--rest_api_port", type=int, required=True)
-    parser.add_argument("--port", help="of gRPC, which it does not serve")
+    parser.add_argument("version", type=Path, help="folder of the model's version")
     parser.add_argument("--batching", type=Path, required=True, help="as batching.config")
     options = parser.parse_args()
-    from serving.text_configs import parse_batching
-
     uvloop.install()
     config = parse_batching(options.batching.read_text())
-    asyncio.run(serve(options.kind, options.version, options.rest_api_port, config))
+    asyncio.run(serve(options.kind, options.version, config))
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def _served(
             f"--batching_parameters_file={parameters}",
             "--enable_model_warmup=false",
         ]
-        with embedded_server(flags, model) as server:
+        with embedded_server(flags) as server:
             yield lambda request: GrpcCall(server.target, request.message, request.method)
 
 
