@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RAW_EXAMPLES = "raw_examples"
 """Key of `custom_config` under which the Trainer component puts the files of raw eval examples."""
 
-_REFERENCE_ROWS = 100
+_REFERENCE_ROWS = 200
 
 
 def run_fn(fn_args: FnArgs) -> None:
