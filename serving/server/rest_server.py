@@ -72,7 +72,8 @@ class RestServer:
             await asyncio.sleep(self._head_seconds / 4)
             oldest = asyncio.get_running_loop().time() - self._head_seconds
             for connection in list(self._server.server_state.connections):
-                connection.close_if_begun_before(oldest)
+                if isinstance(connection, _Protocol):
+                    connection.close_if_begun_before(oldest)
 
 
 class _Uvicorn(uvicorn.Server):
