@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # An underscore within a word is plain text anyway, and names are full of them.
-_MARKUP = re.compile(r"[\\`*\[\]<>|~&#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_MARKUP = re.compile(r"[\\`*\[\]<|~&#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 def card_markdown(card: Mapping[str, Any]) -> str:
@@ -77,15 +79,20 @@ def _signatures(signatures: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _tensors(tensors: Mapping[str, Mapping[str, Any]]) -> str:
-    return ", ".join(
-        f"{alias}: {found['dtype']} {_shape(found['shape'])}" for alias, found in tensors.items()
+    """Returns the aliases with their types; those that follow each other share one."""
+    described = [
+        (alias, f"{one['dtype']} {_shape(one['shape'])}") for alias, one in tensors.items()
+    ]
+    return "; ".join(
+        f"{', '.join(alias for alias, _ in group)}: {kind}"
+        for kind, group in itertools.groupby(described, key=lambda found: found[1])
     )
 
 
 def _shape(shape: Sequence[int | None] | None) -> str:
     if shape is None:
         return "of any shape"
-    return "[" + ", ".join("any" if size is None else str(size) for size in shape) + "]"
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
 
 
 def _figure(value: float | None) -> str:
@@ -104,5 +111,7 @@ def _row(cells: Iterable[Any], escape: bool = True) -> str:
 
 def _text(value: Any) -> str:
     """Returns a value as text that Markdown shows as it is, in one line."""
+    if isinstance(value, (dict, list)):
+        value = json.dumps(value, ensure_ascii=False)
     plain = "none" if value is None else " ".join(str(value).split())
     return _MARKUP.sub(lambda found: f"\\{found.group()}", plain)

@@ -214,7 +214,7 @@ def test_markdown_when_rendered_then_shows_figures_beside_those_of_the_last_mode
         *("digit:3", "none", "0.7500"),
         *("digit:4", "none", "1.0000"),
     ]
-    assert "- passed: class/accuracy 0.9500 >= 0.9".replace(">", "\\>") in card_markdown(card())
+    assert "- passed: class/accuracy 0.9500 >= 0.9" in card_markdown(card())
     assert "- **failed**: class/accuracy of the worst slice" in card_markdown(card())
 
 
@@ -247,3 +247,23 @@ def test_markdown_when_a_value_has_several_lines_then_stays_in_its_row(card):
 def test_markdown_when_a_name_is_made_of_letters_then_is_readable_unrendered(card):
     text = card_markdown(card(data={"mean_radius": "a/b.csv"}))
     assert "| mean_radius | a/b.csv |" in text
+
+
+def test_markdown_when_inputs_are_of_one_type_then_says_it_once(card):
+    found = card()
+    vector, matrix = {"dtype": "float32", "shape": [None]}, {"dtype": "int64", "shape": [None, 2]}
+    found["signatures"]["lengths"]["inputs"] = {"a": vector, "b": vector, "c": matrix}
+    assert cells(found, "Signatures") == [
+        "lengths",
+        "tensorflow/serving/predict",
+        "a, b: float32 (any); c: int64 (any, 2)",
+        "length: int32 (any); same: float32 of any shape",
+    ]
+
+
+def test_markdown_when_a_value_is_nested_then_shows_it_as_json(card):
+    found = card(data={"splits": {"train": 70, "limit": None}, "classes": ["a", "b"]})
+    assert cells(found, "Data") == [
+        *("splits", '{"train": 70, "limit": null}'),
+        *("classes", '["a", "b"]'),
+    ]

@@ -1,4 +1,4 @@
-"""models.config and batching.config are what TF Serving reads and writes."""
+"""The configuration files are what TF Serving reads and writes."""
 
 import pytest
 from google.protobuf import text_format
@@ -6,7 +6,19 @@ from pydantic import ValidationError
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config import BatchingConfig
-from serving.text_configs import batching_text, models_text, parse_batching, parse_models
+from serving.text_configs import (
+    Monitoring,
+    Tls,
+    batching_text,
+    models_text,
+    monitoring_text,
+    parse_batching,
+    parse_model_list,
+    parse_models,
+    parse_monitoring,
+    parse_ssl,
+)
+from serving.version_policy import VersionPolicy
 
 OTHER_MODELS = """
 model_config_list {
@@ -181,8 +193,81 @@ def test_models_text_when_the_path_needs_escapes_then_it_reads_back_the_same(nam
     assert models["digits"].base_path == f"/serving/{name}"
 
 
+def test_models_text_when_labels_and_a_policy_are_given_then_they_take_the_place_of_those_there():
+    policy = VersionPolicy(latest=2)
+    text = models_text(OTHER_MODELS, "taxi", "/models/taxi", {"stable": 7, "canary": 8}, policy)
+    taxi = models_of(text)["taxi"]
+    assert dict(taxi.version_labels) == {"stable": 7, "canary": 8}
+    assert VersionPolicy.read(taxi.model_version_policy) == policy
+    assert models_of(text)["fares"] == models_of(OTHER_MODELS)["fares"]
+    again = models_text(text, "taxi", "/models/taxi", {"canary": 8, "stable": 7}, policy)
+    assert again == text, "the order of labels is no difference"
+
+
+def test_models_text_when_none_are_given_then_those_there_stay():
+    text = models_text(OTHER_MODELS, "taxi", "/models/taxi")
+    assert models_of(text)["taxi"] == models_of(OTHER_MODELS)["taxi"]
+
+
+def test_model_list_when_the_file_is_of_the_other_kind_then_says_so():
+    with pytest.raises(ValueError, match="custom_model_config; allowed: model_config_list"):
+        parse_model_list("custom_model_config { }")
+
+
+def test_monitoring_text_when_written_then_has_the_form_of_tf_servings_documentation():
+    assert " ".join(monitoring_text().split()) == (
+        'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'
+    )
+
+
 def test_parse_models_when_given_tf_servings_own_text_then_reads_every_field():
     [taxi, fares] = parse_models(OTHER_MODELS).model_config_list.config
     assert list(taxi.model_version_policy.specific.versions) == [3, 5]
     assert dict(taxi.version_labels) == {"stable": 3}
     assert fares.base_path == "/models/fares"
+
+
+@pytest.mark.parametrize(
+    ("text", "monitoring"),
+    [
+        ("", Monitoring(False, "/monitoring/prometheus/metrics")),
+        ("prometheus_config { enable: true }", Monitoring(True, "/monitoring/prometheus/metrics")),
+        ('prometheus_config { enable: true path: "/metrics" }', Monitoring(True, "/metrics")),
+        ('prometheus_config { path: "/metrics" }', Monitoring(False, "/metrics")),
+    ],
+    ids=["nothing", "on", "on elsewhere", "off"],
+)
+def test_parse_monitoring_when_given_tf_servings_text_then_reads_whether_and_where(
+    text, monitoring
+):
+    assert parse_monitoring(text) == monitoring
+
+
+def test_monitoring_text_when_parsed_then_is_on_at_tf_servings_path():
+    assert parse_monitoring(monitoring_text()) == Monitoring(is_enabled=True)
+
+
+def test_parse_monitoring_when_the_path_is_relative_then_says_found_and_allowed():
+    with pytest.raises(ValueError, match="found 'metrics'; allowed: one that begins with /"):
+        parse_monitoring('prometheus_config { enable: true path: "metrics" }')
+
+
+def test_parse_ssl_when_all_is_set_then_reads_the_pem_that_is_in_it():
+    text = """
+        server_key: "the key" server_cert: "the\\ncert" custom_ca: "the ca" client_verify: true
+    """
+    assert parse_ssl(text) == Tls("the key", "the\ncert", "the ca", client_verify=True)
+
+
+@pytest.mark.parametrize("missing", ["server_key", "server_cert"])
+def test_parse_ssl_when_the_key_or_certificate_is_missing_then_names_it(missing):
+    fields = {"server_key": "k", "server_cert": "c"}
+    text = " ".join(f'{name}: "{value}"' for name, value in fields.items() if name != missing)
+    with pytest.raises(ValueError, match=missing):
+        parse_ssl(text)
+
+
+@pytest.mark.parametrize("parse", [parse_monitoring, parse_ssl, parse_models])
+def test_parse_when_the_text_is_of_no_such_message_then_says_where(parse):
+    with pytest.raises(text_format.ParseError, match=r"\d+:\d+"):
+        parse("nonsense { }")

@@ -168,6 +168,26 @@ async def test_run_when_the_model_refuses_then_has_the_models_code_and_the_next_
     np.testing.assert_array_equal(answer["y"], [2])
 
 
+async def test_run_when_an_example_is_none_then_is_an_invalid_argument_that_shows_it(servable):
+    error = await refused(servable.run("classify", {"inputs": np.array([b"\xff"], object)}))
+    assert error.code is StatusCode.INVALID_ARGUMENT
+    assert "Could not parse example input" in error.message
+
+
+async def test_run_when_the_signature_names_no_tensor_of_the_graph_then_others_are_answered(
+    saved_scale,
+):
+    model = SavedModelSession(saved_scale)
+    model.signatures["loose"] = meta_graph_pb2.SignatureDef()
+    model.signatures["loose"].outputs["y"].name = "nowhere:0"
+    workers = Workers(1, 8)
+    servable = Servable("m", 3, model, workers)
+    error = await refused(servable.run("loose", {}))
+    assert error.message.startswith("signature loose: ")
+    assert (await servable.run("loud", texts(b"a")))["loud"].tolist() == [b"a!"]
+    workers.close()
+
+
 async def test_run_when_an_input_may_have_any_rank_then_unbatched_takes_them_all(model):
     workers = Workers(1, 8)
     servable = Servable("m", 3, model, workers)
