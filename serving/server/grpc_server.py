@@ -12,7 +12,7 @@ from serving.server.grpc_services import GrpcServices
 
 
 class GrpcServer:
-    """Serves on a port that other processes may have as well.
+    """Serves on a port that other processes may have as well; made on the loop it runs on.
 
     Args:
         max_message_bytes: of a request; larger ones get RESOURCE_EXHAUSTED.

@@ -280,14 +280,13 @@ def _fill_spec(spec: Any, servable: Servable, signature: str) -> None:
 
 def _fill_classes(result: Any, classes: examples.Classes) -> None:
     """Writes a ClassificationResult; what is missing of labels and scores stays unset."""
-    labels, scores = (
-        None if array is None else array.tolist() for array in (classes.labels, classes.scores)
-    )
-    for row in range(len(labels if labels is not None else scores or [])):
+    labels, scores = classes
+    shape = (labels if labels is not None else scores).shape  # type: ignore[union-attr]
+    for row in range(shape[0]):
         added = result.classifications.add()
-        for column in range(len((labels if labels is not None else scores)[row])):
+        for column in range(shape[1]):
             found = added.classes.add()
             if labels is not None:
-                found.label = labels[row][column].decode(errors="replace")
+                found.label = labels[row, column].decode(errors="replace")
             if scores is not None:
-                found.score = scores[row][column]
+                found.score = scores[row, column]

@@ -36,65 +36,66 @@ class Metrics:
     def __init__(self, is_batching: bool = False) -> None:
         self._is_batching = is_batching
         self._registry = CollectorRegistry()
-        made = {"registry": self._registry}
         self._requests = Counter(
             ":tensorflow:serving:request_count",
             "Requests.",
             ("model_name", "status"),
-            **made,
+            registry=self._registry,
         )
         self._latency = Histogram(
             ":tensorflow:serving:request_latency",
             "Microseconds of a request.",
             ("model_name", "API", "entrypoint"),
             buckets=_LATENCY_BUCKETS,
-            **made,
+            registry=self._registry,
         )
-        self._example_total = Counter(_EXAMPLE_COUNT, "tf.Examples.", ("model",), **made)
+        self._example_total = Counter(
+            _EXAMPLE_COUNT, "tf.Examples.", ("model",), registry=self._registry
+        )
         self._examples = Histogram(
             ":tensorflow:serving:request_example_counts",
             "tf.Examples of a request.",
             ("model",),
             buckets=_COUNT_BUCKETS,
-            **made,
+            registry=self._registry,
         )
         self._runs = Counter(
             ":tensorflow:serving:batching_session:wrapped_run_count",
             "Batches that TensorFlow ran.",
-            **made,
+            registry=self._registry,
         )
         self._queuing = Histogram(
             ":tensorflow:serving:batching_session:queuing_latency",
             "Microseconds that a batch's first request waited.",
             ("thread_pool_name",),
             buckets=_QUEUE_BUCKETS,
-            **made,
+            registry=self._registry,
         )
         self._batch_size = Histogram(
             ":tensorflow:serving:batching_session:processed_batch_size",
             "Rows of a call, with the padding.",
             ("model_name",),
             buckets=_COUNT_BUCKETS,
-            **made,
+            registry=self._registry,
         )
         self._padding = Histogram(
             ":tensorflow:serving:batching_session:padding_size",
             "Rows of a call that are padding.",
             ("model_name",),
             buckets=_COUNT_BUCKETS,
-            **made,
+            registry=self._registry,
         )
         self._loads = Counter(
             ":tensorflow:cc:saved_model:load_attempt_count",
             "Versions that were loaded, or could not be; in each process.",
             ("model_path", "status"),
-            **made,
+            registry=self._registry,
         )
         self._load_latency = Counter(
             ":tensorflow:cc:saved_model:load_latency",
             "Microseconds of loading.",
             ("model_path",),
-            **made,
+            registry=self._registry,
         )
         self._models: set[str] = set()
         # Looking a label up costs more than counting.

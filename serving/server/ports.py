@@ -58,9 +58,13 @@ class Reserved:
         """
         held = socket.socket(self._family, socket.SOCK_STREAM)
         self._sockets.append(held)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            held.bind((self.address, port))
+            try:
+                held.bind((self.address, port))
+            except OSError:
+                # Connections of a server that has just ended may linger on the port.
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                held.bind((self.address, port))
         except OSError as error:
             raise PortTaken(
                 f"--{flag}: port {port} of {self.address} cannot be had: {error.strerror}"

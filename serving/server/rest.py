@@ -79,10 +79,11 @@ class RestApi:
     ) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
         method = scope["method"]
         path = scope["raw_path"]
-        if scope["query_string"]:
-            path += b"?" + scope["query_string"]
         if self._metrics is not None and path == self._metrics_path and method == "GET":
             return 200, self._metrics.text(), [(b"content-type", CONTENT_TYPE)]
+        if scope["query_string"]:
+            # TF Serving matches its routes against the whole.
+            path += b"?" + scope["query_string"]
         try:
             found = route(method, path)
             if found is None:

@@ -104,7 +104,7 @@ def _text(value: bytes | str, are_bytes: bool) -> str | dict[str, str]:
 
 def _is_finite(value: Any) -> bool:
     is_float = isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind == "f"
-    return not is_float or bool(np.isfinite(value).all())
+    return not is_float or bool(np.logical_and.reduce(np.isfinite(value), None))
 
 
 def _dumps(document: Any, is_finite: bool) -> bytes:

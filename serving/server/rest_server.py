@@ -67,7 +67,8 @@ class RestServer:
             await asyncio.sleep(HEAD_SECONDS / 4)
             oldest = asyncio.get_running_loop().time() - HEAD_SECONDS
             for connection in list(self._server.server_state.connections):
-                connection.close_if_begun_before(oldest)
+                if isinstance(connection, _Protocol):
+                    connection.close_if_begun_before(oldest)
 
 
 class _Uvicorn(uvicorn.Server):

@@ -20,7 +20,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from serving.server.channel import Channel
-from serving.server.flags import Flags, metrics_path, process_count
+from serving.server.flags import (
+    Flags,
+    InvalidFlags,
+    metrics_path,
+    model_server_config,
+    process_count,
+)
 from serving.server.ports import Reserved
 
 _LONGEST_DELAY = 30.0
@@ -42,7 +48,7 @@ class Supervisor:
 
     def __init__(self, flags: Flags, config: Any) -> None:
         self._flags = flags
-        self._config = base64.b64encode(config.SerializeToString()).decode()
+        self._config = _encoded(config)
         self._count = process_count(flags)
         self._workers: list[_Worker] = []
         self._signals: asyncio.Queue[int] = asyncio.Queue()
@@ -111,8 +117,9 @@ class Supervisor:
             worker.send({"kind": "stop"})
         again = asyncio.get_running_loop().create_task(self._signals.get())
         ended = asyncio.gather(*keeping, return_exceptions=True)
+        either: set[asyncio.Future[Any]] = {again, ended}
         await asyncio.wait(
-            {again, ended},
+            either,
             timeout=self._flags.drain_seconds + _STOP_MARGIN,
             return_when=asyncio.FIRST_COMPLETED,
         )
@@ -132,6 +139,11 @@ class Supervisor:
 
     @property
     def config(self) -> str:
+        """The ModelServerConfig that a new worker begins with, as the channel takes it."""
+        if self._flags.model_config_file_poll_wait_seconds > 0:
+            # The others have followed the file since it was read.
+            with contextlib.suppress(InvalidFlags):
+                self._config = _encoded(model_server_config(self._flags))
         return self._config
 
     def asked(self, worker: _Worker, message: dict[str, Any]) -> None:
@@ -296,6 +308,11 @@ class _Worker:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+
+
+def _encoded(config: Any) -> str:
+    # A map's order differs from call to call unless it is asked for.
+    return base64.b64encode(config.SerializeToString(deterministic=True)).decode()
 
 
 def _ending(code: int) -> str:

@@ -6,26 +6,21 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.server.admission import Admission
+from serving.server.manager import VersionChanged
 from serving.server.metrics import Metrics
 from serving.server.peers import Alone
+from serving.server.policy import State
 from serving.server.rest import RestApi
+from serving.server.servable import Servable
 
 ROWS = {"instances": [[1.0, 2.0]]}
 METRICS = "/monitoring/prometheus/metrics"
 
 
 @pytest.fixture(scope="module")
-def metrics():
-    return Metrics()
-
-
-@pytest.fixture(scope="module")
-def ask(manager, loop, metrics):
+def ask(manager, loop):
     """Asks the application in this process; a body that is no bytes is sent as JSON."""
-    made = RestApi(
-        manager, Alone(manager), Admission(8), 30, 100_000, metrics=metrics, metrics_path=METRICS
-    )
-    return client(made, loop)
+    return client(RestApi(manager, Alone(manager), Admission(8), 30, 100_000), loop)
 
 
 def client(application, loop):
@@ -150,29 +145,31 @@ def test_metadata_when_asked_for_then_has_the_signatures(ask):
     assert [dim["size"] for dim in info["tensor_shape"]["dim"]] == ["-1", "2"]
 
 
-@pytest.mark.parametrize(("path", "status"), [("/v1/x", 400), ("/x", 404), (METRICS + "?", 404)])
+@pytest.mark.parametrize(("path", "status"), [("/v1/x", 400), ("/x", 404), ("/metrics", 404)])
 def test_a_path_when_unknown_then_the_error_is_json(ask, path, status):
     answer = ask("GET", path)
     assert (answer.status_code, list(answer.json())) == (status, ["error"])
 
 
-def test_metrics_when_requests_were_made_then_have_tf_servings_names(ask, metrics):
-    from serving.server.manager import VersionChanged
-    from serving.server.policy import State
-
-    metrics.on_event(VersionChanged("plain", 2, State.AVAILABLE, 0.5))
+def test_metrics_when_requests_were_made_then_have_tf_servings_names(manager, loop):
+    metrics = Metrics()
+    for model in ("plain", "examples"):
+        metrics.on_event(VersionChanged(model, 2, State.AVAILABLE, 0.5))
+    api = RestApi(manager, Alone(manager), Admission(8), metrics=metrics, metrics_path=METRICS)
+    ask = client(api, loop)
     for body in (ROWS, ROWS, b"{"):
         ask("POST", "/v1/models/plain:predict", body)
     ask("POST", "/v1/models/examples:classify", {"examples": [{}, {}, {}]})
     ask("POST", "/v1/models/invented-by-a-client:predict", ROWS)
-    answer = ask("GET", METRICS)
+    answer = ask("GET", METRICS + "?by=prometheus")
     assert answer.headers["content-type"].startswith("text/plain")
     lines = answer.text.splitlines()
     assert ':tensorflow:serving:request_count{model_name="plain",status="OK"} 2' in lines
     assert (
         ':tensorflow:serving:request_count{model_name="plain",status="INVALID_ARGUMENT"} 1' in lines
     )
-    assert ':tensorflow:serving:request_example_count_total{model="examples"} 3' in "\n".join(lines)
+    assert ':tensorflow:serving:request_example_count_total{model="examples"} 3' in lines
+    assert ':tensorflow:serving:request_count{model_name="",status="NOT_FOUND"} 1' in lines
     assert "invented" not in answer.text
     assert "_created" not in answer.text
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
@@ -194,8 +191,6 @@ def test_requests_when_too_many_are_in_flight_then_the_next_gets_503_at_once(man
 
 
 def test_an_answer_when_late_then_is_504(manager, loop, monkeypatch):
-    from serving.server.servable import Servable
-
     async def never(*_):
         await asyncio.Event().wait()
 
@@ -208,8 +203,6 @@ def test_an_answer_when_late_then_is_504(manager, loop, monkeypatch):
 
 
 def test_a_fault_of_the_server_when_it_happens_then_is_500_and_not_told(manager, loop, monkeypatch):
-    from serving.server.servable import Servable
-
     async def broken(*_):
         raise RuntimeError("secret")
 
