@@ -3,10 +3,10 @@ CONFIG ?= configs/digits.yaml
 BIN := .venv/bin
 SOURCES := pipeline components trainer_module serving tests benchmarks examples setup.py
 
-.PHONY: help run test test-slow lint format bench bench-loop bench-features bench-input lock clean
+.PHONY: help run test test-slow lint format bench bench-loop bench-features bench-input bench-serving lock clean
 
 help:  ## Show the targets.
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | awk '{t=$$1; $$1=""; printf "%-10s%s\n", t, $$0}'
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | awk '{t=$$1; $$1=""; printf "%-15s%s\n", t, $$0}'
 
 run: .venv/.run-stamp  ## Train, evaluate and push CONFIG (default digits), then ask the model.
 	$(BIN)/tapeline run $(CONFIG)
@@ -39,6 +39,9 @@ bench-features: .venv/.run-stamp  ## Time each feature of the step against the p
 
 bench-input: .venv/.run-stamp  ## Time the training's input against a bare TFRecordDataset.
 	$(BIN)/python -m benchmarks.input_pipeline
+
+bench-serving: .venv/.run-stamp  ## Time requests to the embedded server against bare handlers.
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -W ignore -m benchmarks.serving
 
 lock: .venv/.run-stamp  ## Resolve requirements/*.in into the locks again.
 	UV=$$(command -v uv || echo build/uv/bin/uv); cd requirements; case $$UV in build/*) UV=../$$UV;; esac; \

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -134,3 +136,56 @@ def test_serve_when_given_a_configuration_then_serves_its_directory(
     assert done.code == 0, done
     arguments = (path / "tensorflow_model_server.args").read_text().splitlines()
     assert f"--model_config_file={root}/models.config" in arguments
+
+
+def test_serve_when_nothing_else_is_here_then_the_embedded_server_answers(
+    tmp_path, path, write_serving_root
+):
+    """The command's own curl line, asked word for word by hand."""
+    import tensorflow as tf
+
+    class Same(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+        def same(self, x):
+            return {"y": x}
+
+    root, module = write_serving_root(tmp_path / "embedded"), Same()
+    version = str(root / "digits" / "3")
+    tf.saved_model.save(module, version, signatures={"serving_default": module.same})
+    ports = free_ports(2)
+    arguments = [f"--rest-port={ports[0]}", f"--grpc-port={ports[1]}", "--processes=1"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "serve", str(root), *arguments],
+        env={**os.environ, "PATH": str(path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        said = {}
+        for line in server.stdout:
+            name, _, rest = line.strip().partition(" ")
+            said[name] = rest.strip()
+            if name == "serving":
+                break
+        url = shlex.split(said["status"])[-1]
+        assert url == f"http://127.0.0.1:{ports[0]}/v1/models/digits"
+        with urllib.request.urlopen(url) as answer:
+            assert b'"AVAILABLE"' in answer.read()
+        server.send_signal(signal.SIGTERM)
+        server.communicate()
+    finally:
+        server.kill()
+        server.wait()
+    assert server.returncode == 0
+
+
+def free_ports(count):
+    """Ports that nothing listens on, all different."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [listener.getsockname()[1] for listener in held]
+    finally:
+        for listener in held:
+            listener.close()

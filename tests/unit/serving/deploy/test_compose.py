@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,15 @@ def test_variables_are_those_that_the_page_explains(repository, text):
     page = (repository / "docs" / "deploy.md").read_text()
     used = set(re.findall(r"\$\{(\w+)", text))
     assert set(re.findall(r"^\| `(TAPELINE_\w+)` \|", page, re.MULTILINE)) == used
+
+
+def test_healthcheck_when_the_model_is_served_then_passes_and_else_does_not(text, plain_server):
+    """Its shell, word for word but for the port, on the embedded server."""
+    for model, code in (("plain", 0), ("other", 1)):
+        variables = {"TAPELINE_SERVING_ROOT": "/data", "TAPELINE_MODEL": model}
+        (service,) = yaml.safe_load(interpolate(text, variables))["services"].values()
+        kind, *command = service["healthcheck"]["test"]
+        assert kind == "CMD"
+        assert command[-1].count("/8501 ") == 1
+        command[-1] = command[-1].replace("/8501 ", f"/{plain_server.rest_port} ")
+        assert subprocess.run(command, timeout=60, check=False).returncode == code

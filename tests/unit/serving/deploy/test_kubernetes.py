@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import urllib.request
 from pathlib import Path
 
 import kubernetes_validate
@@ -171,3 +172,20 @@ def test_page_shows_an_overlay_whose_patches_are_of_places_that_there_are(reposi
     kubernetes_validate.validate(deployment, OLDEST, strict=True)
     changed = yaml.safe_dump(deployment)
     assert "/v1/models/digits" not in changed
+
+
+def test_paths_that_kubernetes_and_prometheus_ask_are_answered(container, pod, plain_server):
+    """By the embedded server, with a model of the name that is in the path."""
+
+    def get(path):
+        address = f"http://{plain_server.host}:{plain_server.rest_port}{path}"
+        with urllib.request.urlopen(address) as answer:
+            return answer.status, answer.read()
+
+    probed = container["readinessProbe"]["httpGet"]["path"].replace("digits", "plain")
+    status, body = get(probed)
+    assert status == 200
+    assert b'"AVAILABLE"' in body
+    status, body = get(pod["metadata"]["annotations"]["prometheus.io/path"])
+    assert status == 200
+    assert b"tensorflow" in body
