@@ -118,17 +118,19 @@ def _ask_here(folder: Path, data: _Data, job: _Job) -> None:
 
 
 def _ask_server(asked: Asked, data: _Data, job: _Job) -> None:
+    from pipeline.output import CapturedOutput
     from pipeline.predict.models import RemoteModel
     from serving.client import RetryPolicy, ServingClientError
 
     name, version = asked.on_server()
     data.check()
-    rows = data.open(asked.folder)
     # A long job outlives a server that starts again: each answer has its whole deadline.
     with asked.server.connect(name, RetryPolicy(max_attempts=None)) as client:
         model = RemoteModel(client, version, asked.label, job.deadline)
         try:
-            job.run(rows, model, _REMOTE_BATCH, sys.stdout, sys.stderr)
+            with CapturedOutput() as captured:
+                rows = data.open(asked.folder)
+                job.run(rows, model, _REMOTE_BATCH, captured.stdout, captured.stderr)
         except ServingClientError as error:
             advice = _ADVICE.get(error.code.name, "see the server's log")
             print(f"error: {model.where}: {error}; {advice}", file=sys.stderr)
