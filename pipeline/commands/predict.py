@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Optional
+from typing import IO, TYPE_CHECKING, Annotated, Optional, TextIO
 
 import typer
 
@@ -148,7 +148,7 @@ class _Job:
     format: str
     output: Path | None
 
-    def run(self, rows: Rows, model: Model, batch: int, stdout: IO[str], stderr: IO[str]) -> None:
+    def run(self, rows: Rows, model: Model, batch: int, stdout: TextIO, stderr: TextIO) -> None:
         from pipeline.predict.job import answer
         from pipeline.predict.progress import Progress
         from pipeline.predict.writers import WRITERS, output_file
@@ -156,15 +156,18 @@ class _Job:
         opened: contextlib.AbstractContextManager[IO[str]] = contextlib.nullcontext(stdout)
         if self.output is not None:
             opened = output_file(self.output)
-        progress = Progress(stderr, lambda: rows.total)  # type: ignore[arg-type]
+        progress = Progress(stderr, lambda: rows.total)
+        # Answers that a person reads as they come say themselves how far it is.
+        is_shown = self.output is not None or not stdout.isatty()
         with opened as stream:
             write = WRITERS[self.format](stream)
             size = self.batch or batch
             for answers in answer(rows, model, self.signature, size, self.in_flight):
                 for one in answers:
                     write(one)
-                progress.add(len(answers))
-        if self.output is not None or not stdout.isatty():
+                if is_shown:
+                    progress.add(len(answers))
+        if is_shown:
             progress.finish()
 
 

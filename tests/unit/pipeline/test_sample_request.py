@@ -146,12 +146,8 @@ def test_curl_line_when_the_body_is_too_long_for_an_argument_then_piped() -> Non
 def test_snippet_when_a_value_is_not_finite_then_still_a_program(version) -> None:
     sample = sample_request(version, "pair", SIGNATURES, 1)
     hard = {"n": np.array([np.nan, np.inf]), "raw": np.array([b"\xff'", b""], object)}
-    program = python_snippet(
-        "host:8500",
-        "m",
-        {"version": 2, "label": None},
-        type(sample)("pair", sample.signature, hard, None),
-    )
+    sample = replace(sample, inputs=hard)
+    program = python_snippet("host:8500", "m", {"version": 2, "label": None}, sample)
     compile(program, "snippet", "exec")
     assert "GrpcClient('host:8500', 'm')" in program
     assert program.endswith("signature='pair', version=2))")
