@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Optional
+from typing import IO, TYPE_CHECKING, Annotated, Optional, TextIO
 
 import typer
 
@@ -118,17 +118,19 @@ def _ask_here(folder: Path, data: _Data, job: _Job) -> None:
 
 
 def _ask_server(asked: Asked, data: _Data, job: _Job) -> None:
+    from pipeline.output import CapturedOutput
     from pipeline.predict.models import RemoteModel
     from serving.client import RetryPolicy, ServingClientError
 
     name, version = asked.on_server()
     data.check()
-    rows = data.open(asked.folder)
     # A long job outlives a server that starts again: each answer has its whole deadline.
     with asked.server.connect(name, RetryPolicy(max_attempts=None)) as client:
         model = RemoteModel(client, version, asked.label, job.deadline)
         try:
-            job.run(rows, model, _REMOTE_BATCH, sys.stdout, sys.stderr)
+            with CapturedOutput() as captured:
+                rows = data.open(asked.folder)
+                job.run(rows, model, _REMOTE_BATCH, captured.stdout, captured.stderr)
         except ServingClientError as error:
             advice = _ADVICE.get(error.code.name, "see the server's log")
             print(f"error: {model.where}: {error}; {advice}", file=sys.stderr)
@@ -146,7 +148,7 @@ class _Job:
     format: str
     output: Path | None
 
-    def run(self, rows: Rows, model: Model, batch: int, stdout: IO[str], stderr: IO[str]) -> None:
+    def run(self, rows: Rows, model: Model, batch: int, stdout: TextIO, stderr: TextIO) -> None:
         from pipeline.predict.job import answer
         from pipeline.predict.progress import Progress
         from pipeline.predict.writers import WRITERS, output_file
@@ -154,15 +156,18 @@ class _Job:
         opened: contextlib.AbstractContextManager[IO[str]] = contextlib.nullcontext(stdout)
         if self.output is not None:
             opened = output_file(self.output)
-        progress = Progress(stderr, lambda: rows.total)  # type: ignore[arg-type]
+        progress = Progress(stderr, lambda: rows.total)
+        # Answers that a person reads as they come say themselves how far it is.
+        is_shown = self.output is not None or not stdout.isatty()
         with opened as stream:
             write = WRITERS[self.format](stream)
             size = self.batch or batch
             for answers in answer(rows, model, self.signature, size, self.in_flight):
                 for one in answers:
                     write(one)
-                progress.add(len(answers))
-        if self.output is not None or not stdout.isatty():
+                if is_shown:
+                    progress.add(len(answers))
+        if is_shown:
             progress.finish()
 
 

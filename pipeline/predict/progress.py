@@ -58,5 +58,5 @@ class Progress:
         total = self._total()
         of = "" if total is None else f" of {total:,}"
         seconds = now - (now if self._start is None else self._start)
-        rate = f", {self._timed / seconds:,.0f} rows/s" if seconds > 0 else ""
+        rate = f", {self._timed / seconds:,.0f} rows/s" if self._timed and seconds > 0 else ""
         return f"{self.done:,}{of} rows{rate}"

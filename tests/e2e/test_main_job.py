@@ -181,8 +181,8 @@ def test_predict_answers_raw_rows_in_json_and_csv_alike(digits_run, workdir, tap
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ('{"image": [1, 2]}', "image: found shape [1, 2]; allowed: float32 of shape (None, 64)"),
-        ('{"picture": [1]}', "serving_raw: found row 1: no image; allowed: image"),
+        ('{"image": [1, 2]}', "row 1: image: found shape [2]; allowed: float32 of shape [64]"),
+        ('{"picture": [1]}', "row 1: fields: found no image; allowed: rows with image"),
     ],
 )
 def test_predict_when_a_row_does_not_fit_says_what_is_allowed(

@@ -135,7 +135,7 @@ def test_answers_when_the_server_goes_away_then_the_rest_is_not_asked() -> None:
 @pytest.mark.parametrize(
     ("signature", "error"),
     [
-        ("no", "--signature: found 'no'; allowed: encoded, pixels, scalar, serving_default, ser"),
+        ("no", "--signature: found 'no'; allowed: digit, encoded, pixels, scalar, serving_def"),
         ("scalar", "--signature scalar: found inputs of one value, x; allowed: inputs with a row"),
         ("total", r"row 1..row 3: found an output total of shape \[\]; allowed: a row for each of"),
     ],
