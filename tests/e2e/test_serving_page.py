@@ -23,7 +23,7 @@ def page(repository: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def followed(page, digits_again, workdir) -> list[list[str]]:
+def followed(page, digits_again, workdir, tmp_path_factory) -> list[list[str]]:
     """What each line of the page prints, but for other ports than the usual ones.
 
     One shell runs them, as a reader's does; the run comes from the cache.
@@ -31,19 +31,26 @@ def followed(page, digits_again, workdir) -> list[list[str]]:
     (block,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     rest, grpc = free_ports(2)
     script = block.replace("8501", str(rest)).replace("8500", str(grpc))
+    folder = tmp_path_factory.mktemp("page")
+    said, errors = folder / "said", folder / "errors"
+    # What the server says would come between the answers.
     script = script.replace(
         "tapeline serve configs/digits.yaml",
-        f"tapeline serve configs/digits.yaml --rest-port {rest} --grpc-port {grpc}",
+        f"tapeline serve configs/digits.yaml --rest-port {rest} --grpc-port {grpc} "
+        f"> {folder}/server 2>&1",
     )
     marked = "".join(f"{line}\necho; echo '---'\n" for line in script.splitlines())
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-e", "-m", "-c", marked],
-        cwd=workdir, env={**os.environ, "PATH": path}, capture_output=True, text=True,
-        timeout=LIMIT, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [part.strip().splitlines() for part in done.stdout.split("---\n")]
+    with said.open("w") as stdout, errors.open("w") as stderr:
+        done = subprocess.run(
+            # A line that fails leaves no server behind.
+            ["bash", "-e", "-m", "-c", f"trap 'kill $(jobs -p) 2>/dev/null' EXIT\n{marked}"],
+            cwd=workdir, env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL,
+            stdout=stdout, stderr=stderr, timeout=LIMIT, check=False,
+        )  # fmt: skip
+    text = said.read_text()
+    assert done.returncode == 0, text + errors.read_text()
+    return [part.strip().splitlines() for part in text.split("---\n")]
 
 
 def test_page_leads_from_a_run_to_an_answer_of_curl(page, followed):
