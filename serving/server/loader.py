@@ -17,8 +17,6 @@ from serving.server.tensorflow_errors import as_serving_error
 from serving.server.warmup import warm_up
 from serving.server.workers import Workers
 
-PER_MODEL_BATCHING_FILE = "batching_params.pbtxt"
-
 
 @dataclass(frozen=True)
 class LoadOptions:
@@ -110,14 +108,14 @@ class Loader:
         options = self._options
         if options.batching is None or not options.per_model_batching:
             return options.batching
-        path = folder / PER_MODEL_BATCHING_FILE
-        if not path.exists():
-            return None
         from google.protobuf.text_format import ParseError
         from pydantic import ValidationError
 
-        from serving.text_configs import parse_batching
+        from serving.text_configs import VERSION_BATCHING_FILE, parse_batching
 
+        path = folder / VERSION_BATCHING_FILE
+        if not path.exists():
+            return None
         try:
             return parse_batching(path.read_text())
         except (ParseError, ValidationError, UnicodeDecodeError) as error:

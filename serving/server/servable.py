@@ -16,7 +16,7 @@ from serving.server.batching import BatchQueue, BatchRun, BatchScheduler
 from serving.server.errors import ServingError, invalid_argument
 from serving.server.tensorflow_errors import as_serving_error
 from serving.server.workers import Workers
-from serving.signatures import InvalidRequest, Signature
+from serving.signatures import Signature
 
 Arrays = list[np.ndarray]
 Run = Callable[[Sequence[np.ndarray]], Arrays]
@@ -65,7 +65,7 @@ class Servable:
         self._on_run = on_run
         self._ready: dict[str, _Ready] = {}
         for signature in self.signatures:
-            with contextlib.suppress(InvalidRequest):  # whoever asks for it is told
+            with contextlib.suppress(Exception):  # whoever asks for it is told why
                 self._ready[signature] = self._prepare(signature)
         self._filtered = lru_cache(_FILTERED_CALLS)(self._filtered_call)
 
@@ -136,8 +136,9 @@ class Servable:
             )
         try:
             return self._prepare(name)
-        except InvalidRequest as error:
-            raise invalid_argument(f"signature {name}: {error}") from error
+        except Exception as error:  # such as names of tensors that the graph does not have
+            told = as_serving_error(error)
+            raise ServingError(told.code, f"signature {name}: {told.message}") from error
 
     def _prepare(self, name: str) -> _Ready:
         signature = Signature.from_proto(name, self.signatures[name])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from grpc import StatusCode
 
 from serving.server.errors import ServingError, invalid_argument
@@ -90,27 +89,7 @@ def _predict(servable: Servable, request: Any) -> None:
 
 
 def _infer(servable: Servable, signature: str, examples: Any) -> None:
+    from serving.server.examples import serialized_examples
+
     serialized = serialized_examples(examples)
-    if not len(serialized):
-        raise invalid_argument("Input is empty")
     servable.run_now(signature or DEFAULT_SIGNATURE, {"inputs": serialized})
-
-
-def serialized_examples(request_input: Any) -> np.ndarray:
-    """Returns the tf.Examples of an `Input` message, an object array of serialized ones.
-
-    A context is part of each; where both have a feature, the example's own counts.
-    """
-    kind = request_input.WhichOneof("kind")
-    if kind == "example_list":
-        items = [example.SerializeToString() for example in request_input.example_list.examples]
-    elif kind == "example_list_with_context":
-        listed = request_input.example_list_with_context
-        # Messages one after another are merged when they are parsed.
-        context = listed.context.SerializeToString()
-        items = [context + example.SerializeToString() for example in listed.examples]
-    else:
-        items = []
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array

@@ -95,3 +95,22 @@ def test_serve_config_when_written_as_json_then_reads_back_the_same():
         batching=BatchingConfig(max_batch_size=8, allowed_batch_sizes=[1, 8]),
     )
     assert ServeConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "size"),
+    [
+        ({}, 8),
+        ({"max_execution_batch_size": 4}, 8),
+        ({"max_execution_batch_size": 4, "enable_large_batch_splitting": True}, 4),
+        ({"enable_large_batch_splitting": True}, 8),
+    ],
+    ids=["not set", "without splitting", "splitting", "splitting without a size"],
+)
+def test_execution_batch_size_when_requests_are_split_then_is_that_of_the_parts(values, size):
+    assert BatchingConfig(max_batch_size=8, **values).execution_batch_size == size
+
+
+def test_max_execution_batch_size_when_larger_than_a_request_then_says_found_and_allowed():
+    with pytest.raises(ValidationError, match=r"found 9; allowed: at most max_batch_size \(8\)"):
+        BatchingConfig(max_batch_size=8, max_execution_batch_size=9)

@@ -1,4 +1,4 @@
-"""models.config and batching.config are what TF Serving reads and writes."""
+"""The configuration files are what TF Serving reads and writes."""
 
 import pytest
 from google.protobuf import text_format
@@ -6,7 +6,17 @@ from pydantic import ValidationError
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config import BatchingConfig
-from serving.text_configs import batching_text, models_text, parse_batching
+from serving.text_configs import (
+    Monitoring,
+    Tls,
+    batching_text,
+    models_text,
+    monitoring_text,
+    parse_batching,
+    parse_models,
+    parse_monitoring,
+    parse_ssl,
+)
 
 OTHER_MODELS = """
 model_config_list {
@@ -36,6 +46,12 @@ def models_of(text):
             num_batch_threads=3,
             allowed_batch_sizes=[1, 4, 32],
         ),
+        BatchingConfig(
+            max_batch_size=32,
+            pad_variable_length_inputs=True,
+            enable_large_batch_splitting=True,
+            max_execution_batch_size=8,
+        ),
     ],
 )
 def test_batching_text_when_parsed_then_is_the_same_configuration(config):
@@ -57,6 +73,43 @@ def test_batching_text_when_written_then_has_the_form_of_tf_servings_documentati
     )
 
 
+def test_parse_batching_when_nothing_is_set_then_has_tf_servings_defaults(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 2, 5})
+    assert parse_batching("") == BatchingConfig(
+        max_batch_size=1000, batch_timeout_micros=0, max_enqueued_batches=10, num_batch_threads=3
+    )
+
+
+def test_parse_batching_when_every_field_is_set_then_all_that_count_are_read():
+    text = """
+        max_batch_size { value: 16 }
+        batch_timeout_micros { value: 7 }
+        max_enqueued_batches { value: 6 }
+        num_batch_threads { value: 5 }
+        thread_pool_name { value: "pool" }
+        allowed_batch_sizes: [2, 16]
+        pad_variable_length_inputs: true
+        enable_large_batch_splitting { value: true }
+        max_execution_batch_size { value: 4 }
+    """
+    config = parse_batching(text)
+    assert config == BatchingConfig(
+        max_batch_size=16,
+        batch_timeout_micros=7,
+        max_enqueued_batches=6,
+        num_batch_threads=5,
+        allowed_batch_sizes=[2, 16],
+        pad_variable_length_inputs=True,
+        enable_large_batch_splitting=True,
+        max_execution_batch_size=4,
+    )
+    assert config.execution_batch_size == 4
+
+
+def test_parse_batching_when_no_batch_may_wait_then_one_may_as_with_tf_serving():
+    assert parse_batching("max_enqueued_batches { value: 0 }").max_enqueued_batches == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -68,6 +121,9 @@ def test_batching_text_when_written_then_has_the_form_of_tf_servings_documentati
         "num_batch_threads { value: 0 }",
         "batch_timeout_micros { value: -1 }",
         "max_enqueued_batches { value: -1 }",
+        "max_enqueued_batches { value: 0 } enable_large_batch_splitting { value: true }",
+        "max_batch_size { value: 8 } max_execution_batch_size { value: 9 }",
+        "max_execution_batch_size { value: -1 }",
     ],
 )
 def test_parse_batching_when_tf_serving_would_not_start_with_it_then_is_refused(text):
@@ -133,3 +189,56 @@ def test_models_text_when_the_existing_text_is_broken_then_is_an_error_and_not_o
 def test_models_text_when_the_path_needs_escapes_then_it_reads_back_the_same(name):
     models = models_of(models_text("", "digits", f"/serving/{name}"))
     assert models["digits"].base_path == f"/serving/{name}"
+
+
+def test_parse_models_when_given_tf_servings_own_text_then_reads_every_field():
+    [taxi, fares] = parse_models(OTHER_MODELS).model_config_list.config
+    assert list(taxi.model_version_policy.specific.versions) == [3, 5]
+    assert dict(taxi.version_labels) == {"stable": 3}
+    assert fares.base_path == "/models/fares"
+
+
+@pytest.mark.parametrize(
+    ("text", "monitoring"),
+    [
+        ("", Monitoring(False, "/monitoring/prometheus/metrics")),
+        ("prometheus_config { enable: true }", Monitoring(True, "/monitoring/prometheus/metrics")),
+        ('prometheus_config { enable: true path: "/metrics" }', Monitoring(True, "/metrics")),
+        ('prometheus_config { path: "/metrics" }', Monitoring(False, "/metrics")),
+    ],
+    ids=["nothing", "on", "on elsewhere", "off"],
+)
+def test_parse_monitoring_when_given_tf_servings_text_then_reads_whether_and_where(
+    text, monitoring
+):
+    assert parse_monitoring(text) == monitoring
+
+
+def test_monitoring_text_when_parsed_then_is_on_at_tf_servings_path():
+    assert parse_monitoring(monitoring_text()) == Monitoring(is_enabled=True)
+
+
+def test_parse_monitoring_when_the_path_is_relative_then_says_found_and_allowed():
+    with pytest.raises(ValueError, match="found 'metrics'; allowed: one that begins with /"):
+        parse_monitoring('prometheus_config { enable: true path: "metrics" }')
+
+
+def test_parse_ssl_when_all_is_set_then_reads_the_pem_that_is_in_it():
+    text = """
+        server_key: "the key" server_cert: "the\\ncert" custom_ca: "the ca" client_verify: true
+    """
+    assert parse_ssl(text) == Tls("the key", "the\ncert", "the ca", client_verify=True)
+
+
+@pytest.mark.parametrize("missing", ["server_key", "server_cert"])
+def test_parse_ssl_when_the_key_or_certificate_is_missing_then_names_it(missing):
+    fields = {"server_key": "k", "server_cert": "c"}
+    text = " ".join(f'{name}: "{value}"' for name, value in fields.items() if name != missing)
+    with pytest.raises(ValueError, match=missing):
+        parse_ssl(text)
+
+
+@pytest.mark.parametrize("parse", [parse_monitoring, parse_ssl, parse_models])
+def test_parse_when_the_text_is_of_no_such_message_then_says_where(parse):
+    with pytest.raises(text_format.ParseError, match=r"\d+:\d+"):
+        parse("nonsense { }")
