@@ -14,6 +14,7 @@ from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
 from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
+from pipeline.commands.request_sample import request_sample
 from pipeline.commands.versions import versions
 from pipeline.config_file import ConfigError, Problem
 
@@ -92,6 +93,7 @@ def run(
 
 
 app.command()(predict)
+app.command()(request_sample)
 app.command()(versions)
 app.command()(rollback)
 app.command()(promote)

@@ -19,6 +19,7 @@ from components.baseline import BaselineStrategy
 from components.example_gen.component import SourceExampleGen
 from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
+from components.pusher.model_card import CardSettings
 from components.trainer.component import Trainer
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
@@ -76,6 +77,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
     ).with_id("WarmStart")
+    code = source_hash("trainer_module.run_fn", task_module)
     trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
         raw_examples=example_gen.outputs["examples"],
@@ -85,7 +87,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
             task=config.task,
             train=config.train,
             label=config.data.label,
-            code=source_hash("trainer_module.run_fn", task_module),
+            code=code,
             checkpoint_root=str(root / "checkpoints"),
         ),
         base_model=last_blessed.outputs["model"] if config.train.warm_start else None,
@@ -111,6 +113,10 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         model_name=config.model_name,
         data=config.data.model_dump(mode="json"),
         serve=config.serve,
+        card=CardSettings(task=config.task, evaluate=config.evaluate, code=code),
+        evaluation=evaluator.outputs["evaluation"],
+        schema=schema_gen.outputs["schema"],
+        statistics=statistics_gen.outputs["statistics"],
     )
     return Pipeline(
         pipeline_name=config.name,

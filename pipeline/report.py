@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from components.json_values import finite
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -47,7 +48,7 @@ class Summary:
 
     def to_json(self) -> str:
         """Returns the summary as one line of JSON; what is not finite is null there."""
-        return json.dumps(_finite(asdict(self)), allow_nan=False)
+        return json.dumps(finite(asdict(self)), allow_nan=False)
 
     def write(self) -> None:
         """Writes `summary.json` into the run's folder, whole or not at all."""
@@ -63,7 +64,9 @@ def summarize(
     """Reads the metadata and the artifacts of a run whose nodes all ended well."""
     from tfx.orchestration import metadata
 
-    from pipeline.evaluation import checks, load_measurements
+    from components.evaluator.results import load_measurements
+    from components.evaluator.verdict import checks
+    from components.statistics import row_counts
     from pipeline.lineage import Lineage
 
     connection = metadata.sqlite_metadata_connection_config(
@@ -95,31 +98,11 @@ def summarize(
             "reason": "; ".join(deciding) or f"TFMA's validation in {evaluation.uri}",
             "baseline": baseline.overall if baseline else None,
         },
-        rows=_row_counts(statistics.uri),
+        rows=row_counts(statistics.uri),
         training=_training(model_run.uri, config),
         nodes=nodes,
         seconds=seconds,
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _row_counts(statistics_uri: str) -> dict[str, int]:
-    """Returns the rows of each split, as StatisticsGen counted them."""
-    from tensorflow_metadata.proto.v0 import statistics_pb2
-
-    counts = {}
-    for split in ("train", "eval", "test"):
-        content = Path(statistics_uri, f"Split-{split}", "FeatureStats.pb").read_bytes()
-        listed = statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
-        counts[split] = int(listed.datasets[0].num_examples)
-    return counts
 
 
 def _training(model_run_uri: str, config: RunConfig) -> dict[str, Any]:

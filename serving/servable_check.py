@@ -12,7 +12,16 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from serving.session import SavedModelSession
+
+    Arrays = Mapping[str, np.ndarray]
 
 # Kept free of TensorFlow at import: callers of `check_servable` need not load it.
 
@@ -47,54 +56,129 @@ def compare_with_reference(
     """Returns the largest difference of each signature from the reference answers.
 
     Floats may differ by `tolerance`, relative to 1 or to the value where that is larger; integers
-    and strings may not differ.
+    and strings may not differ. Every signature has to be of the form that TF Serving demands of
+    its method, and the warmup requests, if there are any, have to run.
 
     Raises:
-        ServableCheckFailed: if an answer differs or is missing.
+        ServableCheckFailed: if an answer differs or is missing, a signature has another form, or
+            a warmup request fails.
         InvalidModel, InvalidRequest: if the model does not load, or lacks a signature.
     """
-    import numpy as np
-    import tensorflow as tf
-    from tensorflow_serving.apis import prediction_log_pb2
-
+    from serving.prediction_logs import exchange, read_logs
     from serving.session import SavedModelSession
 
     session = SavedModelSession(saved_model)
+    for name, definition in session.signatures.items():
+        _check_form(name, definition)
     differences: dict[str, float] = {}
-    for record in tf.compat.v1.io.tf_record_iterator(str(reference)):
-        log = prediction_log_pb2.PredictionLog.FromString(record).predict_log
-        signature = log.request.model_spec.signature_name
-        inputs = {name: tf.make_ndarray(value) for name, value in log.request.inputs.items()}
-        expected = {name: tf.make_ndarray(value) for name, value in log.response.outputs.items()}
-        found = session.run(signature, inputs)
-        if set(found) != set(expected):
-            raise ServableCheckFailed(
-                f"signature {signature}: found outputs {sorted(found)}; expected {sorted(expected)}"
-            )
-        largest = 0.0
-        for name, value in expected.items():
-            kinds = [f"{array.dtype} {array.shape}" for array in (found[name], value)]
-            if kinds[0] != kinds[1]:
-                raise ServableCheckFailed(
-                    f"signature {signature}, output {name}: found {kinds[0]}; expected {kinds[1]}"
-                )
-            if value.dtype.kind == "f":
-                # A NaN on either side is a difference that no tolerance allows.
-                error = np.abs(found[name] - value) / np.maximum(1.0, np.abs(value))
-                difference = float(np.max(np.nan_to_num(error, nan=np.inf), initial=0.0))
-            else:
-                difference = 0.0 if np.array_equal(found[name], value) else np.inf
-            if difference > tolerance:
-                raise ServableCheckFailed(
-                    f"signature {signature}, output {name}: differs from the trained model by "
-                    f"{difference:.3g}; allowed: {tolerance:g}"
-                )
-            largest = max(largest, difference)
-        differences[signature] = max(largest, differences.get(signature, 0.0))
+    for log in read_logs(reference):
+        asked = exchange(log)
+        name = asked.signature
+        _check_method(name, session.signature(name), asked.method)
+        found = session.run(name, asked.inputs)
+        largest = _largest_difference(name, found, asked.outputs, tolerance)
+        differences[name] = max(largest, differences.get(name, 0.0))
     missing = sorted(set(session.signatures) - set(differences))
     if missing:
         raise ServableCheckFailed(f"signatures without a reference answer: {', '.join(missing)}")
+    _replay_warmup(session, saved_model)
     return differences
+
+
+def _check_form(name: str, definition: Any) -> None:
+    """Holds a signature to what TF Serving demands of its method.
+
+    Predict takes any names. Classify and Regress have one input, examples [b]; the first answers
+    with `classes` and `scores`, [b, n] both, or one of them, the second with `outputs`, [b] or
+    [b, 1] (servables/tensorflow/classifier.cc and regressor.cc).
+    """
+    import tensorflow as tf
+
+    if not tf.compat.v1.saved_model.is_valid_signature(definition):
+        raise ServableCheckFailed(
+            f"signature {name}: found method {definition.method_name!r} with inputs "
+            f"{sorted(definition.inputs)} and outputs {sorted(definition.outputs)}; expected what "
+            "TF Serving demands of predict, classify or regress"
+        )
+    ranks = {
+        tf.saved_model.CLASSIFY_METHOD_NAME: ([1], [2]),
+        tf.saved_model.REGRESS_METHOD_NAME: ([1], [1, 2]),
+    }
+    if definition.method_name not in ranks:
+        return
+    for infos, allowed in zip(
+        (definition.inputs, definition.outputs), ranks[definition.method_name], strict=True
+    ):
+        for alias, info in infos.items():
+            rank = tf.TensorShape(info.tensor_shape).rank
+            if rank not in (None, *allowed):
+                raise ServableCheckFailed(
+                    f"signature {name}, {alias}: found rank {rank}; expected "
+                    f"{' or '.join(map(str, allowed))} for {definition.method_name}"
+                )
+
+
+def _check_method(name: str, definition: Any, method: str | None) -> None:
+    if method is not None and definition.method_name != method:
+        raise ServableCheckFailed(
+            f"signature {name}: found method {definition.method_name!r}; expected {method!r}"
+        )
+
+
+def _largest_difference(signature: str, found: Arrays, expected: Arrays, tolerance: float) -> float:
+    """Returns the largest difference of an answer from the expected one.
+
+    Raises:
+        ServableCheckFailed: if it is more than `tolerance`, or the answer is of another form.
+    """
+    import numpy as np
+
+    if set(found) != set(expected):
+        raise ServableCheckFailed(
+            f"signature {signature}: found outputs {sorted(found)}; expected {sorted(expected)}"
+        )
+    largest = 0.0
+    for name, value in expected.items():
+        kinds = [f"{array.dtype} {array.shape}" for array in (found[name], value)]
+        if kinds[0] != kinds[1]:
+            raise ServableCheckFailed(
+                f"signature {signature}, output {name}: found {kinds[0]}; expected {kinds[1]}"
+            )
+        if value.dtype.kind == "f":
+            # A NaN on either side is a difference that no tolerance allows.
+            error = np.abs(found[name] - value) / np.maximum(1.0, np.abs(value))
+            difference = float(np.max(np.nan_to_num(error, nan=np.inf), initial=0.0))
+        else:
+            difference = 0.0 if np.array_equal(found[name], value) else np.inf
+        if difference > tolerance:
+            raise ServableCheckFailed(
+                f"signature {signature}, output {name}: differs from the trained model by "
+                f"{difference:.3g}; allowed: {tolerance:g}"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def _replay_warmup(session: SavedModelSession, saved_model: Path) -> None:
+    """Runs the warmup requests: TF Serving does not load a version if one of them fails."""
+    from serving.prediction_logs import exchange, read_logs
+    from serving.warmup import MAX_RECORDS, WARMUP_FILE
+
+    file = saved_model / WARMUP_FILE
+    if not file.exists():
+        return
+    number = 0
+    try:
+        for number, log in enumerate(read_logs(file), start=1):
+            if number > MAX_RECORDS:
+                raise ValueError(f"found more records than the {MAX_RECORDS} that TF Serving takes")
+            asked = exchange(log)
+            _check_method(asked.signature, session.signature(asked.signature), asked.method)
+            session.run(asked.signature, asked.inputs)
+    except Exception as error:  # a server that meets it does not serve, whatever it is
+        raise ServableCheckFailed(
+            f"{file.name}, record {number}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -33,6 +33,7 @@ from serving.text_configs import (
     models_text,
     monitoring_text,
 )
+from serving.version_batching import set_batching
 from serving.version_folders import (
     MANIFEST,
     content_digest,
@@ -69,6 +70,7 @@ def publish(
     config: ServeConfig,
     manifest: dict[str, Any],
     check: Callable[[Path], None],
+    complete: Callable[[Path, str], None] | None = None,
 ) -> Publication:
     """Puts a SavedModel into the serving directory as its newest version, and labels it.
 
@@ -80,6 +82,7 @@ def publish(
         manifest: plain JSON about where the model comes from, kept in the version's
             `assets.extra`.
         check: raises if the staged copy, which it is given, must not be served.
+        complete: adds files to a staged copy before the check; is given it and the model's digest.
 
     Raises:
         Exception: what `check` or the file system raises. The directory is then as it was, but for
@@ -101,11 +104,13 @@ def publish(
             is_new = newest is None or read_manifest(newest).get("digest") != digest
             if is_new:
                 contents = {**manifest, "digest": digest}
-                folder = _put(saved_model, root, model_name, contents, config.batching, check)
+                folder = _put(
+                    saved_model, root, model_name, contents, config.batching, check, complete
+                )
             else:
                 assert newest is not None
                 folder = newest
-                replace_text(folder / VERSION_BATCHING_FILE, batching_text(config.batching))
+                set_batching(folder, config.batching)
             _write_server_files(root, config.batching)
             _label(root, model_name, int(folder.name), is_new, config)
             _retire(base, config.keep_versions, root, labelled)
@@ -124,6 +129,7 @@ def _put(
     manifest: dict[str, Any],
     batching: BatchingConfig,
     check: Callable[[Path], None],
+    complete: Callable[[Path, str], None] | None,
 ) -> Path:
     """Copies, checks and renames a SavedModel into place; returns the version's folder."""
     base = root / model_name
@@ -131,6 +137,8 @@ def _put(
     try:
         staged = staging / "model"
         shutil.copytree(saved_model, staged)
+        if complete is not None:
+            complete(staged, manifest["digest"])
         check(staged)
         (staged / MANIFEST).parent.mkdir(exist_ok=True)
         (staged / MANIFEST).write_text(json.dumps(manifest, indent=2))

@@ -20,7 +20,7 @@ from trainer_module.schedules import make_schedule
 from trainer_module.state import TrainState, build_state, seed_keras
 from trainer_module.step import ReplicaStep, StepFunctions, build_step_functions
 from trainer_module.strategy import Place
-from trainer_module.tasks.base import COMMON_SIGNATURES, Task, float32
+from trainer_module.tasks.base import RESERVED_SIGNATURES, Task, float32
 from trainer_module.warm_start import Weights
 
 
@@ -94,8 +94,8 @@ def check_model(task: Task, model: keras.Model, rows: Arrays) -> dict[str, tf.Te
         The model's outputs for the rows.
 
     Raises:
-        ValueError: if an output that the interface asks for is missing, or a signature of the
-            task's own has the name of one that every model has.
+        ValueError: if an output that the interface asks for is missing, what the task says to
+            Classify or Regress has not their form, or a signature of its own has a reserved name.
     """
     outputs = model({name: tf.constant(values) for name, values in rows.items()}, training=False)
     wanted = {*(head.name for head in task.heads), "embedding"}
@@ -106,10 +106,33 @@ def check_model(task: Task, model: keras.Model, rows: Arrays) -> dict[str, tf.Te
     missing = sorted({head.served for head in task.heads} - set(served))
     if missing:
         raise ValueError(f"serving_outputs: found {sorted(served)}; {missing} of the heads missing")
-    taken = sorted(set(task.signatures(model)) & set(COMMON_SIGNATURES))
+    widened = float32(outputs)
+    _check_methods(task, widened)
+    taken = sorted(set(task.signatures(model)) & set(RESERVED_SIGNATURES))
     if taken:
         raise ValueError(
             f"signatures: found {', '.join(taken)}; allowed: other names than "
-            f"{', '.join(COMMON_SIGNATURES)}, which every model has"
+            f"{', '.join(RESERVED_SIGNATURES)}, which say the same of every model"
         )
-    return float32(outputs)
+    return widened
+
+
+def _check_methods(task: Task, outputs: Mapping[str, tf.Tensor]) -> None:
+    """Holds what a task says to Classify and Regress to the form that TF Serving demands."""
+    classification, value = task.classification(outputs), task.regression(outputs)
+    rows = outputs["embedding"].shape[0]
+    if value is not None and (value.dtype != tf.float32 or value.shape != [rows]):
+        raise ValueError(f"regression: found {_form(value)}; expected float32 of shape [b]")
+    if classification is None:
+        return
+    classes, scores = classification.classes, classification.scores
+    found = (classes.dtype, scores.dtype, scores.shape[:1], scores.shape.rank, scores.shape)
+    if found != (tf.string, tf.float32, [rows], 2, classes.shape):
+        raise ValueError(
+            f"classification: found classes {_form(classes)} and scores {_form(scores)}; "
+            "expected string and float32, both of shape [b, n]"
+        )
+
+
+def _form(value: tf.Tensor) -> str:
+    return f"{value.dtype.name} of shape {value.shape.as_list()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
-from trainer_module.tasks.base import Task
+from trainer_module.tasks.base import CLASSIFY, REGRESS, Task
 
 Tensors = dict[str, tf.Tensor]
 
@@ -20,6 +21,15 @@ RAW_SIGNATURES = ("serving_raw", "embedding")
 
 TRANSFORM_FEATURES = "transform_features"
 """The signature that model analysis reads labels from."""
+
+TRANSFORMED = "transformed"
+"""The signature that takes what Transform makes; all in it is numbers, as TF Lite wants."""
+
+_METHODS = {
+    CLASSIFY: tf.saved_model.CLASSIFY_METHOD_NAME,
+    REGRESS: tf.saved_model.REGRESS_METHOD_NAME,
+}
+_GRAPH = "saved_model.pb"
 
 
 class ServingModel:
@@ -31,6 +41,10 @@ class ServingModel:
             serving_raw: one tensor a raw feature -> the same answers.
             embedding: one tensor a raw feature -> embedding [b, d].
             transform_features: examples [b] string -> the transformed features and labels.
+            transformed: one tensor a transformed feature that the model reads -> the task's
+            answers but for strings.
+            classify, regress: inputs [b] string, serialized raw tf.Examples -> what TF Serving's
+            Classify and Regress answer, where the task says it.
             And those of the task's own.
 
     Args:
@@ -51,6 +65,7 @@ class ServingModel:
         self._model = model
         self._transform = transform.transform_features_layer()
         self._served_spec = {name: spec for name, spec in raw_spec.items() if name != label}
+        self._transformed_specs = _transformed_specs(task, model, transform)
         self.signatures: dict[str, Callable[..., Tensors]] = {
             "serving_default": _of_examples(self._served_spec, self._answer),
             "serving_raw": self._of_raw_tensors(self._answer),
@@ -58,18 +73,32 @@ class ServingModel:
             TRANSFORM_FEATURES: _of_examples(
                 {**raw_spec, label: _optional(raw_spec[label])}, self._transform
             ),
+            TRANSFORMED: _of_tensors(self._answer_in_numbers, self._transformed_specs),
         }
+        for name, body in ((CLASSIFY, self._classify), (REGRESS, self._regress)):
+            function = _of_tensors(body, {"inputs": tf.TensorSpec([None], tf.string, "inputs")})
+            if function.structured_outputs is not None:
+                self.signatures[name] = function
         self._examples: dict[str, Tensors] = {}
         for name, own in task.signatures(model).items():
             self._examples[name] = {key: tf.constant(v) for key, v in own.example.items()}
-            self.signatures[name] = _of_tensors(own.function, self._examples[name])
+            self.signatures[name] = _of_tensors(own.function, _specs_like(self._examples[name]))
 
     def save(self, folder: str) -> None:
-        """Writes the SavedModel with its signatures."""
+        """Writes the SavedModel with its signatures; there is none before it is complete."""
         module = tf.Module()
         module.model = self._model
         module.transform = self._transform
-        tf.saved_model.save(module, folder, signatures=self.signatures)
+        partial = f"{folder.rstrip('/')}.partial"
+        if tf.io.gfile.exists(partial):
+            tf.io.gfile.rmtree(partial)
+        tf.saved_model.save(module, partial, signatures=self.signatures)
+        # TensorFlow 2 gives every signature the method of Predict.
+        updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(partial)
+        for name in _METHODS.keys() & self.signatures.keys():
+            updater.replace_method_name(name, _METHODS[name])
+        updater.save()
+        _move_model(partial, folder)
 
     def inputs(self, signature: str, examples: tf.Tensor) -> Tensors:
         """Returns what to ask a signature about serialized examples [b].
@@ -78,6 +107,10 @@ class ServingModel:
         """
         if signature in self._examples:
             return self._examples[signature]
+        if signature == TRANSFORMED:
+            return self.transformed_tensors(examples)
+        if signature in _METHODS:
+            return {"inputs": examples}
         return self.raw_tensors(examples) if signature in RAW_SIGNATURES else {"examples": examples}
 
     def raw_tensors(self, examples: tf.Tensor) -> Tensors:
@@ -88,11 +121,31 @@ class ServingModel:
             for name, value in parsed.items()
         }
 
+    def transformed_tensors(self, examples: tf.Tensor) -> Tensors:
+        """Turns serialized examples [b] into the inputs of the signature `transformed`."""
+        features = self.signatures[TRANSFORM_FEATURES](examples=examples)
+        return {name: features[name] for name in self._transformed_specs}
+
     def _outputs(self, raw: Tensors) -> Tensors:
         return self._model(self._transform(raw), training=False)
 
     def _answer(self, raw: Tensors) -> Tensors:
         return self._task.serving_outputs(self._outputs(raw))
+
+    def _answer_in_numbers(self, **features: tf.Tensor) -> Tensors:
+        answers = self._task.serving_outputs(self._model(features, training=False))
+        return {name: value for name, value in answers.items() if value.dtype != tf.string}
+
+    def _classify(self, inputs: tf.Tensor) -> Tensors | None:
+        found = self._task.classification(self._outputs_of_examples(inputs))
+        return None if found is None else {"classes": found.classes, "scores": found.scores}
+
+    def _regress(self, inputs: tf.Tensor) -> Tensors | None:
+        found = self._task.regression(self._outputs_of_examples(inputs))
+        return None if found is None else {"outputs": found}
+
+    def _outputs_of_examples(self, examples: tf.Tensor) -> Tensors:
+        return self._outputs(tf.io.parse_example(examples, self._served_spec))
 
     def _embed(self, raw: Tensors) -> Tensors:
         return {"embedding": self._outputs(raw)["embedding"]}
@@ -144,15 +197,55 @@ def _of_examples(
     return tf.function(from_examples, input_signature=signature)
 
 
-def _of_tensors(body: Callable[..., Tensors], example: Tensors) -> Callable[..., Tensors]:
-    """Returns `body` as a tf.function of tensors like those of `example`, of any number of rows."""
-    specs = {
-        name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name)
-        for name, value in example.items()
-    }
+def _move_model(source: str, folder: str) -> None:
+    """Moves a whole SavedModel to where it belongs, over one that may be there.
+
+    Without `saved_model.pb` a folder holds no model: the old one's goes first, the new one's comes
+    last.
+    """
+    gfile = tf.io.gfile
+    gfile.makedirs(folder)
+    if gfile.exists(os.path.join(folder, _GRAPH)):
+        gfile.remove(os.path.join(folder, _GRAPH))
+    entries = [entry.rstrip("/") for entry in gfile.listdir(source)]
+    for entry in sorted(entries, key=lambda name: name == _GRAPH):
+        target = os.path.join(folder, entry)
+        if gfile.isdir(target):
+            gfile.rmtree(target)
+        gfile.rename(os.path.join(source, entry), target, overwrite=True)
+    gfile.rmtree(source)
+
+
+def _of_tensors(body: Callable[..., Tensors | None], specs: Mapping[str, tf.TensorSpec]) -> Any:
+    """Returns `body` as a concrete tf.function of named tensors."""
     return tf.function(tf.autograph.experimental.do_not_convert(body)).get_concrete_function(
         **specs
     )
+
+
+def _specs_like(example: Tensors) -> dict[str, tf.TensorSpec]:
+    """Returns the specs of tensors like those of `example`, of any number of rows."""
+    return {
+        name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name)
+        for name, value in example.items()
+    }
+
+
+def _transformed_specs(
+    task: Task, model: keras.Model, transform: tft.TFTransformOutput
+) -> dict[str, tf.TensorSpec]:
+    """Returns the specs of the transformed features that the model reads.
+
+    A functional model says which; of one that is a subclass, they are all but the labels.
+    """
+    spec = transform.transformed_feature_spec()
+    named = getattr(model, "input", None)
+    labels = {head.label for head in task.heads}
+    read = set(named) if isinstance(named, Mapping) else set(spec) - labels
+    return {
+        name: tf.TensorSpec([None, *spec[name].shape], spec[name].dtype, name=name)
+        for name in sorted(read)
+    }
 
 
 def _served_shape(spec: tf.io.FixedLenFeature) -> list[int]:

@@ -1,1 +1,1 @@
-"""Metrics for TFX's Evaluator that TFMA does not have."""
+"""Metrics for TFX's Evaluator that TFMA does not have, and what its verdict says."""

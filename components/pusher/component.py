@@ -15,24 +15,31 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 from tfx.types import standard_component_specs as specs
 
+from components.pusher.model_card import CardSettings, make_card, write_card
 from serving.config import ServeConfig
 from serving.servable_check import check_servable
 from serving.versions import publish
+from serving.warmup import warmup_sizes, write_warmup_requests
 from trainer_module.reference import FILE_NAME as REFERENCE_FILE
 
 _ROOT, _MODEL_NAME, _DATA, _SERVE = "serving_root", "model_name", "data", "serve"
+_CARD = "card"
 IS_NEW = "is_new"
 """Property of the pushed model: 1 if this push made the version, 0 if it was there already."""
 
 
 class PusherSpec(component_spec.ComponentSpec):
-    """Inputs as TFX's Pusher has them, and the model run, which holds the reference answers."""
+    """Inputs as TFX's Pusher has them, the model run, and what the model card tells of.
+
+    The model run holds the reference answers.
+    """
 
     PARAMETERS = {
         _ROOT: component_spec.ExecutionParameter(type=str),
         _MODEL_NAME: component_spec.ExecutionParameter(type=str),
         _DATA: component_spec.ExecutionParameter(type=str),
         _SERVE: component_spec.ExecutionParameter(type=str),
+        _CARD: component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         specs.MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -40,6 +47,15 @@ class PusherSpec(component_spec.ComponentSpec):
             type=standard_artifacts.ModelBlessing
         ),
         specs.MODEL_RUN_KEY: component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
+        specs.EVALUATION_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.ModelEvaluation, optional=True
+        ),
+        specs.SCHEMA_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Schema, optional=True
+        ),
+        specs.STATISTICS_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.ExampleStatistics, optional=True
+        ),
     }
     OUTPUTS = {
         specs.PUSHED_MODEL_KEY: component_spec.ChannelParameter(
@@ -62,21 +78,38 @@ class Executor(tfx_executor.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
-        model = artifact_utils.get_single_instance(input_dict[specs.MODEL_KEY])
-        model_run = artifact_utils.get_single_uri(input_dict[specs.MODEL_RUN_KEY])
-        reference = Path(model_run, REFERENCE_FILE)
+        inputs = {
+            role: artifact_utils.get_single_instance(found)
+            for role, found in sorted(input_dict.items())
+            if found
+        }
+        model = inputs[specs.MODEL_KEY]
+        reference = Path(inputs[specs.MODEL_RUN_KEY].uri, REFERENCE_FILE)
         config = ServeConfig.model_validate_json(exec_properties[_SERVE])
+        name, data = exec_properties[_MODEL_NAME], json.loads(exec_properties[_DATA])
+
+        def complete(folder: Path, digest: str) -> None:
+            write_warmup_requests(folder, reference, warmup_sizes(config.batching), name)
+            settings = exec_properties.get(_CARD)
+            card = make_card(
+                name,
+                digest,
+                folder,
+                data,
+                CardSettings.model_validate_json(settings) if settings else None,
+                inputs,
+                *self._execution(),
+            )
+            write_card(folder, card)
+
         publication = publish(
             saved_model=Path(self.GetModelPath(input_dict)),
             root=Path(exec_properties[_ROOT]),
-            model_name=exec_properties[_MODEL_NAME],
+            model_name=name,
             config=config,
-            manifest={
-                "data": json.loads(exec_properties[_DATA]),
-                "model_artifact_id": model.id,
-                "model_uri": model.uri,
-            },
+            manifest={"data": data, "model_artifact_id": model.id, "model_uri": model.uri},
             check=lambda folder: check_servable(folder, reference, config.tolerance),
+            complete=complete,
         )
         self._MarkPushed(
             pushed,
@@ -84,6 +117,14 @@ class Executor(tfx_executor.Executor):
             pushed_version=publication.folder.name,
         )
         pushed.set_int_custom_property(IS_NEW, int(publication.is_new))
+
+    def _execution(self) -> tuple[str | None, int | None]:
+        """Returns the ids of the run and of this execution in ML Metadata."""
+        context = self._context
+        if context is None:
+            return None, None
+        unique_id = context._unique_id  # TFX has no other way to it
+        return context.pipeline_run_id, int(unique_id) if unique_id else None
 
 
 class Pusher(base_component.BaseComponent):
@@ -93,7 +134,9 @@ class Pusher(base_component.BaseComponent):
     cache knows, and leaves a version that is there already alone.
 
     Args:
-        data: plain JSON about the data, for the version's manifest.
+        data: plain JSON about the data, for the version's manifest and model card.
+        card: what else the model card tells; None for a model that no configuration made.
+        evaluation, schema, statistics: that the model card tells of, where there are such.
     """
 
     SPEC_CLASS = PusherSpec
@@ -108,16 +151,24 @@ class Pusher(base_component.BaseComponent):
         model_name: str,
         data: dict[str, Any],
         serve: ServeConfig,
+        card: CardSettings | None = None,
+        evaluation: channel.BaseChannel | None = None,
+        schema: channel.BaseChannel | None = None,
+        statistics: channel.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             spec=PusherSpec(
                 model=model,
                 model_blessing=model_blessing,
                 model_run=model_run,
+                evaluation=evaluation,
+                schema=schema,
+                statistics=statistics,
                 serving_root=serving_root,
                 model_name=model_name,
                 data=json.dumps(data),
                 serve=serve.model_dump_json(),
+                card=card.model_dump_json() if card else None,
                 pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
             )
         )

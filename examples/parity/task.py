@@ -3,7 +3,7 @@ import tf_keras as keras
 
 from parity.features import preprocessing_fn
 from trainer_module.metrics import auc
-from trainer_module.tasks.base import Head, Task
+from trainer_module.tasks.base import Classification, Head, Task
 from trainer_module.tasks.losses import binary_hit, class_hit, softmax_cross_entropy
 
 
@@ -56,3 +56,9 @@ class Parity(Task):
             "probabilities": tf.nn.softmax(outputs["digit"]),
             "odd": tf.sigmoid(outputs["odd"]),
         }
+
+    def classification(self, outputs):  # what TF Serving's Classify answers
+        return Classification.of_all("0123456789", tf.nn.softmax(outputs["digit"]))
+
+    def regression(self, outputs):  # and its Regress: one number a row, [b]
+        return tf.sigmoid(outputs["odd"])

@@ -19,6 +19,15 @@ NODES = {
     "Pusher",
 }
 
+SIGNATURES = {
+    "serving_default",
+    "serving_raw",
+    "embedding",
+    "transform_features",
+    "transformed",
+    "classify",
+}
+
 
 def test_run_of_digits_pushes_a_model_that_meets_its_marks(digits_run):
     assert digits_run.code == 0, digits_run
@@ -65,36 +74,66 @@ def test_serving_directory_holds_the_version_and_the_files_that_tf_serving_start
         max_batch_size=64, allowed_batch_sizes=[1, 2, 4, 8, 16, 32, 64]
     )
     assert f'base_path: "{version.parent}"' in (root / "models.config").read_text()
+    assert (root / "models.config").read_text().count(f"value: {version.name}") == 1
     assert sorted(path.name for path in root.iterdir()) == [
         "batching.config",
         "digits",
+        "digits.history.jsonl",
         "models.config",
+        "monitoring.config",
     ]
 
 
 def test_pushed_version_answers_as_the_trained_model_on_100_raw_rows_by_every_signature(
     digits_run, workdir
 ):
-    import tensorflow as tf
-    from tensorflow_serving.apis import prediction_log_pb2
-
+    from serving.prediction_logs import exchange, read_logs
     from serving.servable_check import check_servable
 
     (reference,) = (workdir / "runs/digits/artifacts/Trainer/model_run").glob("*/*.tfrecord")
-    logs = [
-        prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log
-        for record in tf.data.TFRecordDataset(str(reference))
-    ]
-    assert {log.request.model_spec.signature_name for log in logs} == {
-        "serving_default",
-        "serving_raw",
-        "embedding",
-        "transform_features",
-    }
-    for log in logs:
-        for value in [*log.request.inputs.values(), *log.response.outputs.values()]:
-            assert value.tensor_shape.dim[0].size == 100
+    answers = [exchange(log) for log in read_logs(reference)]
+    assert {answer.signature for answer in answers} == SIGNATURES
+    for answer in answers:
+        for value in [*answer.inputs.values(), *answer.outputs.values()]:
+            assert len(value) == 100
     check_servable(Path(digits_run.summary["servable"]), reference, tolerance=1e-5)
+
+
+def test_pushed_version_holds_warmup_requests_in_every_allowed_batch_size(digits_run):
+    from serving.prediction_logs import exchange, read_logs
+    from serving.warmup import WARMUP_FILE
+
+    requests = [
+        exchange(log) for log in read_logs(Path(digits_run.summary["servable"], WARMUP_FILE))
+    ]
+    sizes = {signature: [] for signature in SIGNATURES}
+    for request in requests:
+        (rows,) = {len(value) for value in request.inputs.values()}
+        sizes[request.signature].append(rows)
+    assert sizes == {signature: [1, 2, 4, 8, 16, 32, 64] for signature in SIGNATURES}
+    methods = {request.signature: request.method for request in requests if request.method}
+    assert methods == {"classify": "tensorflow/serving/classify"}
+
+
+def test_pushed_version_holds_a_card_that_says_what_it_is_and_how_well_it_does(digits_run):
+    from serving.versions import read_manifest
+
+    version, summary = Path(digits_run.summary["servable"]), digits_run.summary
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert (card["name"], card["task"]["name"]) == ("digits", "digits")
+    assert card["digest"] == read_manifest(version)["digest"]
+    for name in ("metrics", "slices", "rows"):
+        assert card[name] == summary[name]
+    assert card["baseline"] is None
+    assert all(threshold["passed"] for threshold in card["thresholds"])
+    assert "; ".join(t["check"] for t in card["thresholds"]) == summary["blessing"]["reason"]
+    assert card["signatures"].keys() == SIGNATURES
+    lineage = card["lineage"]
+    assert lineage["run_id"] == summary["run_id"]
+    assert lineage["artifacts"]["model"]["id"] == read_manifest(version)["model_artifact_id"]
+    assert lineage["artifacts"].keys() >= {"evaluation", "model_run", "schema", "statistics"}
+    markdown = (version / "assets.extra" / "model_card.md").read_text()
+    assert f"| class/accuracy | {card['metrics']['class/accuracy']:.4f} |" in markdown
 
 
 def test_run_again_takes_everything_from_the_cache(digits_run, digits_again):

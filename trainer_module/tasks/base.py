@@ -22,8 +22,20 @@ Tensors = Mapping[str, tf.Tensor]
 SAMPLES = "samples"
 """Folder, in that of a training, of what a task's callbacks leave to look at."""
 
-COMMON_SIGNATURES = ("serving_default", "serving_raw", "embedding", "transform_features")
-"""The signatures that every exported model has; those of a task's own have other names."""
+COMMON_SIGNATURES = (
+    "serving_default",
+    "serving_raw",
+    "embedding",
+    "transform_features",
+    "transformed",
+)
+"""The signatures that every exported model has."""
+
+CLASSIFY, REGRESS = "classify", "regress"
+"""The signatures by which TF Serving's Classify and Regress answer, where a task has them."""
+
+RESERVED_SIGNATURES = (*COMMON_SIGNATURES, CLASSIFY, REGRESS)
+"""What the signatures of a task's own are not called."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,24 @@ class Signature:
     example: Mapping[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Classification:
+    """What TF Serving's Classify answers: for each row some classes, each with a score.
+
+    Attributes:
+        classes: [b, n] string.
+        scores: [b, n] float32.
+    """
+
+    classes: tf.Tensor
+    scores: tf.Tensor
+
+    @classmethod
+    def of_all(cls, names: Sequence[str], scores: tf.Tensor) -> Classification:
+        """Returns every row's scores [b, n] of the n classes with these names."""
+        return cls(tf.broadcast_to(tf.constant(list(names)), tf.shape(scores)), scores)
+
+
 class Task(abc.ABC):
     """What to learn. The engine brings the loop, the devices, the checkpoints and the export.
 
@@ -164,8 +194,16 @@ class Task(abc.ABC):
         return [Phase("main", model.trainable_variables, weights, forward)]
 
     def signatures(self, model: keras.Model) -> Mapping[str, Signature]:
-        """Returns the signatures of the task's own, by name, besides `COMMON_SIGNATURES`."""
+        """Returns the signatures of the task's own, by name; none of `RESERVED_SIGNATURES`."""
         return {}
+
+    def classification(self, outputs: Tensors) -> Classification | None:
+        """Turns the model's outputs into what Classify answers; None without such."""
+        return None
+
+    def regression(self, outputs: Tensors) -> tf.Tensor | None:
+        """Turns the model's outputs into what Regress answers, [b] float32; None without such."""
+        return None
 
     def callbacks(self, folder: str) -> Sequence[Callback]:
         """Returns what watches a training of this task, whatever the configuration asks for.

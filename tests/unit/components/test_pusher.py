@@ -9,11 +9,16 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 from tfx.types import channel, standard_artifacts
 
+from components.evaluator.config import EvaluateConfig
 from components.pusher.component import IS_NEW, Executor, Pusher
+from components.pusher.model_card import CardSettings
 from serving.config import BatchingConfig, ServeConfig
+from serving.prediction_logs import exchange, read_logs
 from serving.servable_check import ServableCheckFailed
 from serving.text_configs import parse_batching
-from serving.versions import read_manifest
+from serving.versions import content_digest, read_manifest
+from serving.warmup import WARMUP_FILE
+from trainer_module.config import TaskConfig
 from trainer_module.reference import FILE_NAME
 
 X = np.array([[1.0], [2.0]], np.float32)
@@ -33,17 +38,29 @@ class Scale(tf.Module):
         return {"score": x * self.weight}
 
 
+class Narrow(Scale):
+    """As `Scale`, for two rows or less."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, name="x")])
+    def score(self, x):
+        with tf.control_dependencies([tf.debugging.assert_less(tf.shape(x)[0], 3)]):
+            return {"score": x * self.weight}
+
+
 @pytest.fixture
 def push(tmp_path, artifact):
     """Runs the executor on real artifacts; returns the pushed model's artifact."""
     root = tmp_path / "serving"
     model = artifact(standard_artifacts.Model, 5)
-    module = Scale()
-    tf.saved_model.save(module, f"{model.uri}/Format-Serving", {"score": module.score})
+
+    def save(module):
+        tf.saved_model.save(module, f"{model.uri}/Format-Serving", {"score": module.score})
+
+    save(Scale())
     model_run = artifact(standard_artifacts.ModelRun, 6)
     runs = iter(range(7, 100))
 
-    def run(blessed, answer=X * 2):
+    def run(blessed, answer=X * 2, serve=SERVE):
         log = prediction_log_pb2.PredictionLog()
         log.predict_log.request.model_spec.signature_name = "score"
         log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto(X))
@@ -60,14 +77,14 @@ def push(tmp_path, artifact):
             serving_root=str(root),
             model_name="scale",
             data=DATA,
-            serve=SERVE,
+            serve=serve,
         )
         inputs = {"model": [model], "model_blessing": [blessing], "model_run": [model_run]}
         properties = dict(component.exec_properties)
         Executor().Do(inputs, {"pushed_model": [pushed]}, properties)
         return pushed
 
-    run.root, run.model = root, model
+    run.root, run.model, run.save = root, model, save
     return run
 
 
@@ -117,6 +134,82 @@ def test_pusher_when_blessed_and_proved_then_the_version_is_served_and_told(push
     assert contents(push.root) == before
 
 
+def test_pusher_when_it_makes_a_version_then_leaves_warmup_requests_in_every_allowed_size(push):
+    version = Path(push(blessed=1).get_string_custom_property("pushed_destination"))
+    asked = [exchange(log) for log in read_logs(version / WARMUP_FILE)]
+    assert [(one.signature, one.inputs["x"].tolist()) for one in asked] == [
+        ("score", [[1.0], [2.0]] * 2),
+        ("score", [[1.0], [2.0]] * 4),
+    ]
+    names = {log.predict_log.request.model_spec.name for log in read_logs(version / WARMUP_FILE)}
+    assert names == {"scale"}
+
+
+def test_pusher_when_a_warmup_request_would_fail_then_refuses_and_touches_nothing(push):
+    # It answers the two rows of the reference, and no batch of four.
+    push.save(Narrow())
+    with pytest.raises(ServableCheckFailed, match=r"tf_serving_warmup_requests, record 1: Invalid"):
+        push(blessed=1)
+    assert not push.root.exists()
+
+
+def test_pusher_when_batch_sizes_change_then_the_version_that_is_served_is_warmed_up_in_the_new(
+    push,
+):
+    version = Path(push(blessed=1).get_string_custom_property("pushed_destination"))
+    smaller = ServeConfig(batching=BatchingConfig(max_batch_size=2))
+    again = push(blessed=1, serve=smaller)
+    assert again.get_int_custom_property(IS_NEW) == 0
+    assert again.get_string_custom_property("pushed_destination") == str(version)
+    asked = [exchange(log) for log in read_logs(version / WARMUP_FILE)]
+    assert [len(one.inputs["x"]) for one in asked] == [1, 2]
+    assert parse_batching((version / "batching_params.pbtxt").read_text()) == smaller.batching
+
+
+def test_pusher_when_no_evaluation_came_before_then_the_card_tells_what_is_known(push):
+    version = Path(push(blessed=1).get_string_custom_property("pushed_destination"))
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["name"] == "scale"
+    assert card["digest"] == content_digest(Path(push.model.uri, "Format-Serving"))
+    assert card["digest"] == read_manifest(version)["digest"]
+    assert card["data"] == DATA
+    assert (card["metrics"], card["thresholds"], card["task"]) == ({}, [], None)
+    assert card["lineage"]["artifacts"]["model"] == {
+        "id": 5,
+        "type": "Model",
+        "uri": push.model.uri,
+    }
+    assert (version / "assets.extra" / "model_card.md").read_text().startswith("# scale\n")
+
+
+def test_component_when_given_what_a_card_tells_then_passes_it_on():
+    card = CardSettings(
+        task=TaskConfig(name="digits", options={"filters": 8}),
+        evaluate=EvaluateConfig.model_validate(
+            {"metrics": [{"name": "accuracy", "head": "class", "at_least": 0.9}]}
+        ),
+        code="c0de",
+    )
+    optional = {
+        "evaluation": standard_artifacts.ModelEvaluation,
+        "schema": standard_artifacts.Schema,
+        "statistics": standard_artifacts.ExampleStatistics,
+    }
+    component = Pusher(
+        model=channel.Channel(type=standard_artifacts.Model),
+        model_blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+        model_run=channel.Channel(type=standard_artifacts.ModelRun),
+        serving_root="/serving",
+        model_name="scale",
+        data=DATA,
+        serve=SERVE,
+        card=card,
+        **{name: channel.Channel(type=kind) for name, kind in optional.items()},
+    )
+    assert CardSettings.model_validate_json(component.exec_properties["card"]) == card
+    assert set(component.inputs) == {"model", "model_blessing", "model_run", *optional}
+
+
 def test_component_when_made_then_its_properties_carry_the_whole_serving_configuration():
     component = Pusher(
         model=channel.Channel(type=standard_artifacts.Model),
@@ -130,5 +223,5 @@ def test_component_when_made_then_its_properties_carry_the_whole_serving_configu
     properties = component.exec_properties
     assert ServeConfig.model_validate_json(properties.pop("serve")) == SERVE
     assert json.loads(properties.pop("data")) == DATA
-    assert properties == {"serving_root": "/serving", "model_name": "scale"}
+    assert properties == {"serving_root": "/serving", "model_name": "scale", "card": None}
     assert set(component.outputs) == {"pushed_model"}

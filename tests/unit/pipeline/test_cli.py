@@ -226,7 +226,7 @@ def test_command_when_it_only_tells_then_imports_no_tensorflow(
 def test_help_when_asked_then_gives_the_commands_and_exit_codes(tmp_path, tapeline) -> None:
     text = " ".join(tapeline("--help", cwd=tmp_path).stdout.split())
 
-    for command in ("run", "predict", "runs", "doctor"):
+    for command in ("run", "predict", "versions", "rollback", "promote", "runs", "doctor"):
         assert f" {command} " in text
     assert (
         "Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "

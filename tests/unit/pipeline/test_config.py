@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import EvaluateConfig, MetricConfig
+from components.evaluator.config import EvaluateConfig, MetricConfig
 from pipeline.config_file import ConfigError, load_config
 
 

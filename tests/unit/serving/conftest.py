@@ -54,3 +54,59 @@ def write_reference():
         return path
 
     return write
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A serving directory; the tests of pushes that fail have another."""
+    return tmp_path / "serving"
+
+
+@pytest.fixture
+def base(root):
+    """The folder of the model `digits`."""
+    return root / "digits"
+
+
+@pytest.fixture
+def push_version(tmp_path, root, write_plain_model, monkeypatch):
+    """Pushes a model of its own as the version of that number."""
+    from serving.config import ServeConfig
+    from serving.versions import publish
+
+    def run(version, model_name="digits", **serve):
+        source = tmp_path / f"model-{version}"
+        if not source.exists():
+            write_plain_model(source, str(version))
+        monkeypatch.setattr("serving.versions.time.time", lambda: float(version))
+        config = ServeConfig.model_validate({"keep_versions": 9, **serve})
+        return publish(source, root, model_name, config, {}, lambda _: None)
+
+    return run
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds of each wait for servers to load a version; none really waits."""
+    seen = []
+    monkeypatch.setattr("serving.rollout.time.sleep", seen.append)
+    return seen
+
+
+@pytest.fixture
+def state(root):
+    """Labels and served versions, as a server reads them."""
+    from serving.rollout import read_served
+
+    def read(model_name="digits"):
+        served = read_served(root, model_name)
+        return served.labels, served.versions
+
+    return read
+
+
+@pytest.fixture
+def three(push_version):
+    """Versions 1, 2 and 3 of a model."""
+    for version in (1, 2, 3):
+        push_version(version)

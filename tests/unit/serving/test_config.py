@@ -81,7 +81,15 @@ def test_model_name_when_it_could_leave_or_hide_in_the_folder_then_is_refused(na
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("keep_versions", 0), ("tolerance", 0.0), ("tolerance", -1e-6), ("root", "")]
+    ("key", "value"),
+    [
+        ("keep_versions", 0),
+        ("tolerance", 0.0),
+        ("tolerance", -1e-6),
+        ("root", ""),
+        ("push_to", "gold"),
+        ("model_config_file_poll_wait_seconds", -1.0),
+    ],
 )
 def test_serve_config_when_a_value_is_out_of_range_then_is_refused(key, value):
     with pytest.raises(ValidationError, match=key):

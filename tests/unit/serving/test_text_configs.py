@@ -13,10 +13,12 @@ from serving.text_configs import (
     models_text,
     monitoring_text,
     parse_batching,
+    parse_model_list,
     parse_models,
     parse_monitoring,
     parse_ssl,
 )
+from serving.version_policy import VersionPolicy
 
 OTHER_MODELS = """
 model_config_list {
@@ -189,6 +191,33 @@ def test_models_text_when_the_existing_text_is_broken_then_is_an_error_and_not_o
 def test_models_text_when_the_path_needs_escapes_then_it_reads_back_the_same(name):
     models = models_of(models_text("", "digits", f"/serving/{name}"))
     assert models["digits"].base_path == f"/serving/{name}"
+
+
+def test_models_text_when_labels_and_a_policy_are_given_then_they_take_the_place_of_those_there():
+    policy = VersionPolicy(latest=2)
+    text = models_text(OTHER_MODELS, "taxi", "/models/taxi", {"stable": 7, "canary": 8}, policy)
+    taxi = models_of(text)["taxi"]
+    assert dict(taxi.version_labels) == {"stable": 7, "canary": 8}
+    assert VersionPolicy.read(taxi.model_version_policy) == policy
+    assert models_of(text)["fares"] == models_of(OTHER_MODELS)["fares"]
+    again = models_text(text, "taxi", "/models/taxi", {"canary": 8, "stable": 7}, policy)
+    assert again == text, "the order of labels is no difference"
+
+
+def test_models_text_when_none_are_given_then_those_there_stay():
+    text = models_text(OTHER_MODELS, "taxi", "/models/taxi")
+    assert models_of(text)["taxi"] == models_of(OTHER_MODELS)["taxi"]
+
+
+def test_model_list_when_the_file_is_of_the_other_kind_then_says_so():
+    with pytest.raises(ValueError, match="custom_model_config; allowed: model_config_list"):
+        parse_model_list("custom_model_config { }")
+
+
+def test_monitoring_text_when_written_then_has_the_form_of_tf_servings_documentation():
+    assert " ".join(monitoring_text().split()) == (
+        'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }'
+    )
 
 
 def test_parse_models_when_given_tf_servings_own_text_then_reads_every_field():

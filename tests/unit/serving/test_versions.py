@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config import BatchingConfig, ServeConfig
-from serving.text_configs import parse_batching
+from serving.text_configs import parse_batching, parse_monitoring
 from serving.versions import content_digest, newest_version, publish, read_manifest, versions
 
 KEEP_ALL = ServeConfig(keep_versions=1000)
@@ -34,11 +34,11 @@ def root(tmp_path):
 def push(tmp_path, root, write_plain_model):
     """Pushes a model whose files hold `content`."""
 
-    def run(content, config=KEEP_ALL, model_name="digits", check=accept):
+    def run(content, config=KEEP_ALL, model_name="digits", check=accept, complete=None):
         source = tmp_path / f"model-{content}"
         if not source.exists():
             write_plain_model(source, content)
-        return publish(source, root, model_name, config, {"dataset": "bundled"}, check)
+        return publish(source, root, model_name, config, {"dataset": "bundled"}, check, complete)
 
     return run
 
@@ -112,6 +112,41 @@ def test_publish_when_checking_then_the_check_sees_the_whole_copy_before_any_ser
 
     push("a", check=look)
     assert len(seen) == 1
+
+
+def test_publish_when_files_are_added_then_the_check_sees_them_and_the_digest_does_not(
+    push, tmp_path
+):
+    def complete(folder, digest):
+        assert digest == content_digest(tmp_path / "model-a")
+        (folder / "card.txt").write_text("a card")
+
+    def check(folder):
+        assert (folder / "card.txt").read_text() == "a card"
+
+    first = push("a", check=check, complete=complete)
+    assert (first.folder / "card.txt").read_text() == "a card"
+    assert not (tmp_path / "model-a" / "card.txt").exists()
+
+    def fail(folder, digest):
+        raise AssertionError("what is served already is complete")
+
+    assert push("a", complete=fail).folder == first.folder
+
+
+def test_publish_when_adding_files_fails_then_the_directory_is_as_it_was(push, root, snapshot):
+    def fail(folder, digest):
+        (folder / "half.txt").write_text("half a")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        push("a", complete=fail)
+    assert not root.exists()
+    push("a")
+    before = snapshot(root)
+    with pytest.raises(OSError, match="disk full"):
+        push("b", complete=fail)
+    assert snapshot(root) == before
 
 
 def test_version_when_the_clock_runs_then_is_the_time_in_seconds(push, clock):
@@ -230,6 +265,37 @@ def test_server_files_when_a_model_is_published_then_tf_serving_finds_it_there(p
     assert os.path.isabs(entry.base_path)
     assert os.path.samefile(entry.base_path, folder.parent)
     assert parse_batching((root / "batching.config").read_text()) == batching
+
+
+def test_version_batching_when_pushed_then_is_in_the_folder_as_soon_as_that_is_visible(
+    push, root, tmp_path, write_plain_model, monkeypatch
+):
+    renamed = []
+
+    def look(staged, folder):
+        renamed.append(parse_batching((staged / "batching_params.pbtxt").read_text()))
+        os.replace(staged, folder)
+
+    source = write_plain_model(tmp_path / "model-a", "a")
+    (source / "batching_params.pbtxt").write_text("max_batch_size { value: 3 }")
+    monkeypatch.setattr("serving.versions.os.rename", look)
+    batching = BatchingConfig(max_batch_size=8, allowed_batch_sizes=[4, 8])
+    push("a", ServeConfig(batching=batching))
+    assert renamed == [batching]
+
+
+def test_version_batching_when_only_that_changes_then_the_same_version_has_it(push):
+    folder = push("a").folder
+    again = push("a", ServeConfig(batching=BatchingConfig(max_batch_size=7)))
+    assert (again.folder, again.is_new) == (folder, False)
+    assert parse_batching((folder / "batching_params.pbtxt").read_text()).max_batch_size == 7
+    assert not list(folder.glob(".*"))
+
+
+def test_monitoring_when_published_then_metrics_are_where_tf_serving_has_them(push, root):
+    push("a")
+    monitoring = parse_monitoring((root / "monitoring.config").read_text())
+    assert (monitoring.is_enabled, monitoring.path) == (True, "/monitoring/prometheus/metrics")
 
 
 def test_server_files_when_the_root_is_relative_then_the_base_path_is_absolute(

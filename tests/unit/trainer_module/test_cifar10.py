@@ -204,3 +204,12 @@ def test_serving_outputs_when_computed_then_have_the_shapes_and_dtypes_promised(
     assert served["class_id"].numpy().tolist() == [1, 0]
     assert served["label"].numpy().tolist() == [b"b", b"a"]
     np.testing.assert_allclose(served["probabilities"], tf.nn.softmax(logits))
+
+
+def test_classification_when_the_classes_are_ones_own_then_names_them_with_their_probabilities():
+    logits = tf.constant([[0.0, 2.0, 1.0], [3.0, 0.0, 0.0]])
+    task = Cifar10(classes=["a", "b", "c"])
+    found = task.classification({"class": logits})
+    assert found.classes.numpy().tolist() == [[b"a", b"b", b"c"]] * 2
+    np.testing.assert_allclose(found.scores, tf.nn.softmax(logits))
+    assert task.regression({"class": logits}) is None

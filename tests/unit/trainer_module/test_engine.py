@@ -13,7 +13,7 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 import tensorflow as tf  # isort: skip
 import tf_keras as keras  # isort: skip
 
-from trainer_module.tasks.base import COMMON_SIGNATURES, Signature  # isort: skip
+from trainer_module.tasks.base import RESERVED_SIGNATURES, Classification, Signature  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 
 
@@ -64,11 +64,52 @@ def test_engine_when_serving_lacks_what_evaluation_compares_then_names_it(build_
         build_small(Incomplete("probabilities"))
 
 
-@pytest.mark.parametrize("name", COMMON_SIGNATURES)
-def test_engine_when_a_signature_has_the_name_of_a_common_one_then_is_refused(build_small, name):
+@pytest.mark.parametrize("name", RESERVED_SIGNATURES)
+def test_engine_when_a_signature_has_a_reserved_name_then_is_refused(build_small, name):
     class Colliding(Digits):
         def signatures(self, model: keras.Model) -> Mapping[str, Signature]:
             return {name: Signature(lambda rows: {"rows": rows}, {"rows": np.zeros([1])})}
 
     with pytest.raises(ValueError, match=f"signatures: found {name}; allowed: other names"):
         build_small(Colliding(filters=4, embedding=8))
+
+
+NAMES = tf.constant([["no", "yes"]])
+
+
+@pytest.mark.parametrize(
+    ("classes", "scores"),
+    [
+        pytest.param(NAMES, tf.ones([1, 3]), id="more scores than classes"),
+        pytest.param(NAMES[0], tf.ones([2]), id="no rows"),
+        pytest.param(NAMES, tf.ones([1, 2], tf.float64), id="float64 scores"),
+        pytest.param(tf.constant([[0, 1]]), tf.ones([1, 2]), id="numbers for classes"),
+        pytest.param(tf.tile(NAMES, [2, 1]), tf.ones([2, 2]), id="another number of rows"),
+    ],
+)
+def test_engine_when_a_classification_has_not_the_form_of_classify_then_is_refused(
+    build_small, classes, scores
+):
+    class Misshapen(Digits):
+        def classification(self, outputs: Mapping) -> Classification:
+            return Classification(classes, scores)
+
+    with pytest.raises(ValueError, match=r"classification: found classes .*both of shape \[b, n\]"):
+        build_small(Misshapen(filters=4, embedding=8))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(tf.ones([1, 1]), id="a column"),
+        pytest.param(tf.ones([1], tf.int64), id="integers"),
+        pytest.param(tf.ones([]), id="a scalar"),
+    ],
+)
+def test_engine_when_a_regression_has_not_the_form_of_regress_then_is_refused(build_small, value):
+    class Misshapen(Digits):
+        def regression(self, outputs: Mapping) -> tf.Tensor:
+            return value
+
+    with pytest.raises(ValueError, match=r"regression: found .*; expected float32 of shape \[b\]"):
+        build_small(Misshapen(filters=4, embedding=8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ import tensorflow as tf  # isort: skip
 import tf_keras as keras  # isort: skip
 
 from trainer_module.export import ServingModel  # isort: skip
-from trainer_module.tasks.base import COMMON_SIGNATURES  # isort: skip
+from serving.session import SavedModelSession  # isort: skip
+from trainer_module.tasks.base import COMMON_SIGNATURES, Classification  # isort: skip
 from trainer_module.tasks.breast_cancer import BreastCancer  # isort: skip
 from trainer_module.tasks.digits import Digits  # isort: skip
 
@@ -24,7 +26,7 @@ RAW_SPEC = {
     "image": tf.io.FixedLenFeature([64], tf.float32),
     "digit": tf.io.FixedLenFeature([1], tf.int64),
 }
-SIGNATURES = set(COMMON_SIGNATURES)
+SIGNATURES = {*COMMON_SIGNATURES, "classify"}
 TAKES_RAW = {"serving_raw", "embedding"}
 
 
@@ -34,6 +36,7 @@ class Exported:
 
     model: keras.Model
     serving: ServingModel
+    folder: Path
     loaded: Any
 
 
@@ -52,7 +55,7 @@ def _export(task: Any, transform: Any, spec: dict, label: str, folder: str) -> E
     model = task.build_model(transform.transformed_feature_spec())
     serving = ServingModel(task, model, transform, spec, label)
     serving.save(folder)
-    return Exported(model, serving, tf.saved_model.load(folder))
+    return Exported(model, serving, Path(folder), tf.saved_model.load(folder))
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +104,7 @@ def test_saved_model_when_loaded_then_has_exactly_the_signatures_of_the_contract
 
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
 def test_signature_when_loaded_then_answers_as_in_memory(exported, digit_examples, name):
-    examples = tf.constant(digit_examples[:20])
-    inputs = {"examples": examples}
-    if name in TAKES_RAW:
-        inputs = exported.serving.raw_tensors(examples)
+    inputs = exported.serving.inputs(name, tf.constant(digit_examples[:20]))
     _assert_close(
         exported.loaded.signatures[name](**inputs), exported.serving.signatures[name](**inputs)
     )
@@ -123,6 +123,45 @@ def test_serving_when_asked_then_answers_as_the_model_does_for_transformed_digit
     _assert_close(exported.loaded.signatures["serving_raw"](image=raw), expected)
     embedding = {"embedding": outputs["embedding"]}
     _assert_close(exported.loaded.signatures["embedding"](image=raw), embedding)
+
+
+def test_transformed_when_asked_then_answers_as_serving_default_does_but_for_strings(
+    exported, digit_examples
+):
+    examples = tf.constant(digit_examples[:20])
+    expected = dict(exported.loaded.signatures["serving_default"](examples=examples))
+    del expected["label"]
+    features = exported.loaded.signatures["transform_features"](examples=examples)
+    _assert_close(exported.loaded.signatures["transformed"](image=features["image"]), expected)
+
+
+def test_transformed_when_loaded_then_takes_the_features_that_the_model_reads_and_no_label(
+    exported, exported_tumours
+):
+    found = {
+        name: (spec.shape.as_list(), spec.dtype)
+        for loaded in (exported.loaded, exported_tumours.loaded)
+        for name, spec in loaded.signatures["transformed"].structured_input_signature[1].items()
+    }
+    assert found == {
+        "image": ([None, 8, 8, 1], tf.float32),
+        "measurements": ([None, 30], tf.float32),
+    }
+
+
+def test_transformed_when_the_model_does_not_say_what_it_reads_then_takes_all_but_the_labels(
+    digits_transform,
+):
+    class Subclassed(keras.Model):
+        """Says nothing of its inputs before it is called."""
+
+        def call(self, features, training=False):
+            image = tf.reshape(features["image"], [-1, 64])
+            return {"class": image[:, :10], "attribute": image[:, :2], "embedding": image}
+
+    serving = ServingModel(Digits(), Subclassed(), digits_transform, RAW_SPEC, "digit")
+    _, inputs = serving.signatures["transformed"].structured_input_signature
+    assert set(inputs) == {"image"}
 
 
 def test_serving_default_when_examples_carry_the_label_then_answers_the_same(
@@ -197,7 +236,8 @@ def test_transform_features_when_a_label_is_missing_then_gives_the_value_of_its_
         rows, spec, lambda inputs: {name: tf.identity(value) for name, value in inputs.items()}
     )
     inputs = keras.Input((1,), name="x")
-    model = keras.Model({"x": inputs}, {"embedding": inputs, "class": inputs, "attribute": inputs})
+    classes = tf.tile(inputs, [1, 10])
+    model = keras.Model({"x": inputs}, {"embedding": inputs, "class": classes, "attribute": inputs})
     serving = ServingModel(Digits(), model, transform, spec, "y")
     found = serving.signatures["transform_features"](examples=tf.constant([_example(x=[1.5])]))
     assert found["y"].dtype == dtype
@@ -217,3 +257,81 @@ def test_scalar_raw_feature_when_served_then_is_a_scalar_to_the_client(exported_
     assert found["score"].shape == (6,)
     served = exported_tumours.loaded.signatures["serving_default"]
     _assert_close(found, served(examples=tf.constant(examples)))
+
+
+def test_methods_when_exported_then_are_those_that_tf_serving_asks_by(exported, exported_tumours):
+    found = {
+        name: definition.method_name.removeprefix("tensorflow/serving/")
+        for name, definition in SavedModelSession(exported_tumours.folder).signatures.items()
+    }
+    assert found == {
+        **dict.fromkeys(COMMON_SIGNATURES, "predict"),
+        "classify": "classify",
+        "regress": "regress",
+    }
+    assert "regress" not in SavedModelSession(exported.folder).signatures
+
+
+def test_classify_when_asked_then_names_every_class_with_its_probability(exported, digit_examples):
+    session = SavedModelSession(exported.folder)
+    examples = np.array(digit_examples[:5], object)
+    found = session.run("classify", {"inputs": examples})
+    assert found.keys() == {"classes", "scores"}
+    assert found["classes"].tolist() == [[str(digit).encode() for digit in range(10)]] * 5
+    assert found["scores"].dtype == np.float32
+    probabilities = session.run("serving_default", {"examples": examples})["probabilities"]
+    np.testing.assert_allclose(found["scores"], probabilities, atol=1e-6)
+
+
+def test_regress_when_asked_then_gives_the_score_of_each_row(exported_tumours, tumours):
+    examples = [
+        _example(**{name: [float(values[i])] for name, values in tumours.items()}) for i in range(6)
+    ]
+    session = SavedModelSession(exported_tumours.folder)
+    found = session.run("regress", {"inputs": np.array(examples, object)})["outputs"]
+    assert (found.dtype, found.shape) == (np.float32, (6,))
+    raw = {name: values[:6] for name, values in tumours.items()}
+    np.testing.assert_allclose(found, session.run("serving_raw", raw)["score"], atol=1e-6)
+
+
+def test_save_when_a_model_is_there_already_then_replaces_it_and_leaves_other_files(
+    exported, digits_transform, digit_examples, tmp_path
+):
+    folder = tmp_path / "model"
+    task = Digits(filters=2, embedding=4)
+    first = ServingModel(task, task.build_model({}), digits_transform, RAW_SPEC, "digit")
+    first.save(str(folder))
+    (folder / "notes.txt").write_text("keep me")
+    exported.serving.save(f"{folder}/")
+    inputs = {"inputs": tf.constant(digit_examples[:3])}
+    _assert_close(
+        tf.saved_model.load(str(folder)).signatures["classify"](**inputs),
+        exported.serving.signatures["classify"](**inputs),
+    )
+    assert (folder / "notes.txt").read_text() == "keep me"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_save_when_it_dies_before_the_methods_are_named_then_there_is_no_model(
+    exported, tmp_path, monkeypatch
+):
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater
+
+    def die(self, name, method):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(updater, "replace_method_name", die)
+    with pytest.raises(OSError, match="disk full"):
+        exported.serving.save(str(tmp_path / "model"))
+    assert not (tmp_path / "model").exists()
+    monkeypatch.undo()
+    exported.serving.save(str(tmp_path / "model"))
+    assert SavedModelSession(tmp_path / "model").signatures.keys() == SIGNATURES
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_classification_when_the_rows_share_their_classes_then_each_row_has_all(exported):
+    scores = tf.constant([[0.1, 0.9], [0.6, 0.4], [0.5, 0.5]])
+    found = Classification.of_all(["no", "yes"], scores)
+    assert found.classes.numpy().tolist() == [[b"no", b"yes"]] * 3
+    assert found.scores is scores

@@ -251,3 +251,24 @@ def test_breast_cancer_serving_outputs_when_computed_then_have_the_shapes_and_dt
     np.testing.assert_allclose(served["score"], 1 / (1 + np.exp([2, 0.1, 0, -0.1, -2])), rtol=1e-5)
     np.testing.assert_allclose(served["probabilities"][:, 1], served["score"])
     np.testing.assert_allclose(np.sum(served["probabilities"], axis=1), 1.0, rtol=1e-6)
+
+
+def test_breast_cancer_when_asked_by_classify_or_regress_then_says_what_it_serves(tumour_outputs):
+    task = BreastCancer()
+    served = task.serving_outputs(tumour_outputs)
+    found = task.classification(tumour_outputs)
+    assert found.classes.numpy().tolist() == [[b"malignant", b"benign"]] * 5
+    np.testing.assert_array_equal(found.scores, served["probabilities"])
+    np.testing.assert_array_equal(task.regression(tumour_outputs), served["score"])
+
+
+def test_digits_when_asked_by_classify_or_regress_then_says_its_classes_and_no_value(
+    digits_outputs,
+):
+    task = Digits()
+    found = task.classification(digits_outputs)
+    assert found.classes.numpy().tolist() == [[str(n).encode() for n in range(10)]] * 5
+    np.testing.assert_array_equal(
+        found.scores, task.serving_outputs(digits_outputs)["probabilities"]
+    )
+    assert task.regression(digits_outputs) is None

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from trainer_module.tasks import losses
-from trainer_module.tasks.base import Head, Task, Tensors
+from trainer_module.tasks.base import Classification, Head, Task, Tensors
 from trainer_module.tasks.breast_cancer import features
 
 HEAD = "diagnosis"
@@ -67,3 +67,13 @@ class BreastCancer(Task):
             "probabilities": tf.stack([1.0 - score, score], axis=1),
             "score": score,
         }
+
+    def classification(self, outputs: Tensors) -> Classification:
+        """Returns both classes by their names, with their probabilities."""
+        return Classification.of_all(
+            self.class_names, self.serving_outputs(outputs)["probabilities"]
+        )
+
+    def regression(self, outputs: Tensors) -> tf.Tensor:
+        """Returns the probability of class 1."""
+        return self.serving_outputs(outputs)["score"]

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from trainer_module.tasks import losses
-from trainer_module.tasks.base import Head, Task, Tensors
+from trainer_module.tasks.base import Classification, Head, Task, Tensors
 from trainer_module.tasks.cifar10 import features
 from trainer_module.tasks.cifar10.model import CLASS_HEAD, build_model
 
@@ -73,3 +73,7 @@ class Cifar10(Task):
             "label": tf.gather(tf.constant(self.class_names), class_id),
             "probabilities": tf.nn.softmax(outputs[CLASS_HEAD]),
         }
+
+    def classification(self, outputs: Tensors) -> Classification:
+        """Returns all classes by their names, with their probabilities."""
+        return Classification.of_all(self.class_names, tf.nn.softmax(outputs[CLASS_HEAD]))

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from trainer_module.tasks import losses
-from trainer_module.tasks.base import Head, Task, Tensors
+from trainer_module.tasks.base import Classification, Head, Task, Tensors
 from trainer_module.tasks.digits import features
 from trainer_module.tasks.digits.model import ATTRIBUTE_HEAD, CLASS_HEAD, build_model
 
@@ -77,3 +77,7 @@ class Digits(Task):
             "probabilities": tf.nn.softmax(outputs[CLASS_HEAD]),
             "attribute": outputs[ATTRIBUTE_HEAD],
         }
+
+    def classification(self, outputs: Tensors) -> Classification:
+        """Returns all classes by their names, with their probabilities."""
+        return Classification.of_all(self.class_names, tf.nn.softmax(outputs[CLASS_HEAD]))

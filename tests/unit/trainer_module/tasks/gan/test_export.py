@@ -67,6 +67,7 @@ def test_servable_check_when_the_model_is_as_trained_then_covers_generate(export
         "serving_raw",
         "embedding",
         "transform_features",
+        "transformed",
         "generate",
     }
 
