@@ -63,10 +63,14 @@ class Lifetime:
 
 
 class Directory:
-    """The serving directory, and the record of what was live in it when."""
+    """The serving directory, and the record of what was live in it when.
 
-    def __init__(self, root, models):
-        self.root, self.models = root, models
+    Its server follows models.config, which keeps the version before the stable one loaded; or,
+    `by_folder`, the model's folder alone, and has one version at a time.
+    """
+
+    def __init__(self, root, models, by_folder):
+        self.root, self.models, self.by_folder = root, models, by_folder
         self.version_of = {}
         self.lifetimes = []
 
@@ -79,7 +83,31 @@ class Directory:
 
     def roll_back(self, serial):
         self._begin(serial)
-        rollback(self.root / "m", self.version_of[serial], POLL)
+        if self.by_folder:
+            newest = self.root / "m" / str(self.version_of[serial + 1])
+            newest.rename(self.root / "taken-away")
+        else:
+            rollback(self.root / "m", self.version_of[serial], POLL)
+
+    @property
+    def label(self):
+        return "" if self.by_folder else "stable"
+
+    @property
+    def flags(self):
+        """What a server of this directory is started with."""
+        polled = [f"--file_system_poll_wait_seconds={POLL}"]
+        if self.by_folder:
+            return [*polled, "--model_name=m", f"--model_base_path={self.root}/m"]
+        return [
+            *polled,
+            f"--model_config_file={self.root}/models.config",
+            f"--model_config_file_poll_wait_seconds={POLL}",
+            "--enable_batching",
+            f"--batching_parameters_file={self.root}/batching.config",
+            "--enable_per_model_batching_parameters",
+            "--allow_version_labels_for_unavailable_models",
+        ]
 
     def wait_until_followed(self, server):
         """Waits until every process of the server answers with the version that is live now."""
@@ -90,7 +118,7 @@ class Directory:
             nonlocal looks
             found = {
                 rest.predict(path, {"inputs": [1.0]}).json["outputs"]["number"][0]
-                for path in ("m", "m/labels/stable")
+                for path in {"m", f"m/labels/{self.label}" if self.label else "m"}
             }
             looks = looks + 1 if found == {serial} else 0
             return looks == LOOKS
@@ -116,24 +144,16 @@ def models(tmp_path_factory):
     return [write_model(folder / str(serial), serial) for serial in range(PUSHES + 1)]
 
 
-@pytest.fixture
-def directory(models, tmp_path):
-    directory = Directory(tmp_path / "serving", models)
+@pytest.fixture(params=["models.config", "folder"])
+def directory(request, models, tmp_path):
+    directory = Directory(tmp_path / "serving", models, request.param == "folder")
     directory.push(0)
     return directory
 
 
 @pytest.fixture
 def server(directory, start_server):
-    server = start_server(
-        f"--model_config_file={directory.root}/models.config",
-        f"--model_config_file_poll_wait_seconds={POLL}",
-        f"--file_system_poll_wait_seconds={POLL}",
-        "--enable_batching",
-        f"--batching_parameters_file={directory.root}/batching.config",
-        "--enable_per_model_batching_parameters",
-        "--allow_version_labels_for_unavailable_models",
-    )
+    server = start_server(*directory.flags)
     server.wait_until_available("m", directory.version_of[0])
     yield server
     server.stop()
@@ -180,7 +200,7 @@ def test_versions_when_pushed_and_rolled_back_under_load_then_no_request_fails(
         server,
         "/v1/models/m:predict",
         {"inputs": [1.0, 2.0]},
-        predict_request("m", {"x": np.array([1.0, 2.0], np.float32)}, label="stable"),
+        predict_request("m", {"x": np.array([1.0, 2.0], np.float32)}, label=directory.label),
         clients=CLIENTS,
     )
 
