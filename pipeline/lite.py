@@ -109,7 +109,7 @@ def origin_of(version: Path) -> Origin:
     connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     try:
         training = training_of(metadata_store.MetadataStore(connection), uri)
-    except (LookupError, errors.StatusError) as error:
+    except (LookupError, RuntimeError, errors.StatusError) as error:
         raise _unknown(version, f"{path}, which does not tell: {error}") from error
     examples = Path(training.examples_uri)
     if not examples.is_dir():

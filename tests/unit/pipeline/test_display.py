@@ -251,3 +251,18 @@ def test_summary_when_there_are_no_figures_then_has_no_line_for_them() -> None:
     assert words(Summary(FAILED, run_id="1", run_dir="/out", seconds=1.0)) == {
         "took": "1.0 s; log /out/run.log"
     }
+
+
+def test_summary_when_tf_lite_was_exported_then_gives_the_sizes_and_every_refusal() -> None:
+    variants = {
+        "float32": {"size": 648600, "refusal": None},
+        "float16": {"size": 328400, "refusal": None},
+        "int8": {"size": 170800, "refusal": "agreement of class_id 0.9000 < 0.97"},
+    }
+    summary = Summary(PUSHED, lite={"folder": "/out/27", "variants": variants}, **FIGURES)
+
+    lines = summary_lines(summary, "tapeline predict M")
+    assert [line for line in lines if line.startswith("tflite")] == [
+        "tflite     float32 649 KB, float16 328 KB in /out/27",
+        "tflite     int8 refused: agreement of class_id 0.9000 < 0.97",
+    ]

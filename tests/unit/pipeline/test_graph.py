@@ -35,3 +35,28 @@ def test_example_gen_when_a_file_of_the_data_changes_then_is_another_to_the_cach
     assert properties() == before
     os.utime(pictures / "train/cat/1.png", ns=(10**18, 10**18))
     assert properties() != before
+
+
+def test_graph_when_lite_is_null_then_has_the_nodes_as_ever_and_else_one_more(
+    repository, tmp_path, monkeypatch
+):
+    from pipeline.graph import build_pipeline
+    from trainer_module.tasks import make_task
+
+    monkeypatch.chdir(tmp_path)
+
+    def nodes(*overrides):
+        config = load_config(str(repository / "configs" / "digits.yaml"), overrides)
+        components = build_pipeline(config, make_task(config.task)).components
+        return {component.id: component for component in components}
+
+    without, with_lite = nodes(), nodes("lite={variants: [float32, int8]}")
+    assert set(without) == {
+        *("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"),
+        *("Trainer", "Baseline", "Evaluator", "Pusher"),
+    }
+    assert set(with_lite) == {*without, "TFLiteExport"}
+    for name, component in without.items():
+        assert dict(with_lite[name].exec_properties) == dict(component.exec_properties)
+    upstream = {node.id for node in with_lite["TFLiteExport"].upstream_nodes}
+    assert upstream == {"ExampleGen", "Trainer", "Evaluator", "Pusher"}
