@@ -128,8 +128,10 @@ bodies = st.one_of(
         _not_numbers,
     ),
     st.builds(
-        lambda value: posted("signature that is none", dumped({"signature_name": value})),
-        _not_numbers,
+        lambda value: posted(
+            "signature that is none", dumped({"signature_name": value, "instances": [1.0]})
+        ),
+        _not_numbers.filter(lambda value: not isinstance(value, str)),
     ),
     st.builds(
         lambda name: posted(
