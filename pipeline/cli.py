@@ -14,6 +14,7 @@ from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
 from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
+from pipeline.commands.request_sample import request_sample
 from pipeline.commands.serve import serve
 from pipeline.commands.tune_batching import tune_batching
 from pipeline.commands.versions import versions
@@ -96,6 +97,7 @@ def run(
 app.command()(predict)
 app.command()(serve)
 app.command()(tune_batching)
+app.command()(request_sample)
 app.command()(versions)
 app.command()(rollback)
 app.command()(promote)

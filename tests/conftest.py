@@ -36,11 +36,12 @@ class Finished:
 
 Tapeline = Callable[..., Finished]
 
-# Fixtures that take minutes of runs to make, and whose: longest first.
+# Fixtures that take long to make, minutes of runs or a server, and whose: longest first.
 _SHARED = {
     "workdir": "digits",
     "breast_cancer_workdir": "breast_cancer",
     "checkout": "breast_cancer",
+    "endpoint": "contract",
 }
 
 

@@ -22,9 +22,14 @@ class RestServer:
 
     Args:
         drain_seconds: how long `drain` waits for requests under way.
+        head_seconds: how long the head of a request may take, from the first byte on or from
+            where the connection was made.
     """
 
-    def __init__(self, application: Any, drain_seconds: float = 30.0) -> None:
+    def __init__(
+        self, application: Any, drain_seconds: float = 30.0, head_seconds: float = HEAD_SECONDS
+    ) -> None:
+        self._head_seconds = head_seconds
         self._server = _Uvicorn(
             uvicorn.Config(
                 application,
@@ -64,8 +69,8 @@ class RestServer:
     async def _sweep(self) -> None:
         """Closes connections whose request's head does not come to an end."""
         while True:
-            await asyncio.sleep(HEAD_SECONDS / 4)
-            oldest = asyncio.get_running_loop().time() - HEAD_SECONDS
+            await asyncio.sleep(self._head_seconds / 4)
+            oldest = asyncio.get_running_loop().time() - self._head_seconds
             for connection in list(self._server.server_state.connections):
                 if isinstance(connection, _Protocol):
                     connection.close_if_begun_before(oldest)

@@ -38,7 +38,7 @@ from serving.server.grpc_services import GrpcServices
 from serving.server.manager import ManagerOptions, ModelManager, VersionStatus, Wanted
 from serving.server.peers import Alone, Peers, merged
 from serving.server.rest import RestApi
-from serving.server.rest_server import RestServer
+from serving.server.rest_server import HEAD_SECONDS, RestServer
 from serving.server.tls import server_credentials
 
 _LOG = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class Worker:
                 path,
             ),
             flags.drain_seconds,
+            min(HEAD_SECONDS, flags.rest_api_timeout_in_ms / 1000 or HEAD_SECONDS),
         )
         self._grpc = self._make_grpc_server(peers, admission)
 

@@ -97,7 +97,7 @@ def test_the_defaults_when_help_is_asked_for_then_are_tf_servings():
         "model_name": "default",
         "rest_api_timeout_in_ms": "30000",
     }.items():
-        found = re.search(rf"--{flag}\b(.*?)(?=\s--[a-z]|\Z)", text, re.DOTALL)
+        found = re.search(rf"--{flag}\b(.*?)(?=\n\s*--|\Z)", text, re.DOTALL)
         assert found, f"--{flag} is missing in:\n{text}"
         assert re.search(rf"\b{default}\b", found[1]), found[0]
 

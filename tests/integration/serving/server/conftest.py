@@ -162,3 +162,9 @@ def family(server: ModelServer) -> list[psutil.Process]:
 def resident(server: ModelServer) -> int:
     """Returns the bytes of memory that the server's processes have."""
     return sum(process.memory_info().rss for process in family(server))
+
+
+def processor_seconds(server: ModelServer) -> float:
+    """Returns the seconds of a core that the server's processes have used."""
+    times = [process.cpu_times() for process in family(server)]
+    return sum(time.user + time.system for time in times)

@@ -16,11 +16,14 @@ from tensorflow_serving.apis import predict_pb2
 from serving.config import ServeConfig
 from serving.operations import rollback
 from serving.versions import publish
-from tests.contract.clients import predict_request
+from tests.contract.clients import Rest, predict_request
 
 v1 = tf.compat.v1
 CLIENTS = 32
 PUSHES = 5
+LOOKS = 24
+"""At both paths, each on a connection of its own: some come to every process."""
+
 POLL = 0.2
 """Seconds between two looks of the server at its files."""
 
@@ -53,19 +56,23 @@ def write_model(folder, serial):
 
 @dataclass
 class Lifetime:
-    """When a version may have answered: from before it was put there until it was seen gone."""
+    """When a version may have answered: from before its push until every process had the next."""
 
     began: float
     ended: float = float("inf")
 
 
 class Directory:
-    """The serving directory, and the record of what was live in it when."""
+    """The serving directory, and the record of what was live in it when.
 
-    def __init__(self, root, models):
-        self.root, self.models = root, models
+    Its server follows models.config, which keeps the version before the stable one loaded; or,
+    `by_folder`, the model's folder alone, and has one version at a time.
+    """
+
+    def __init__(self, root, models, by_folder):
+        self.root, self.models, self.by_folder = root, models, by_folder
         self.version_of = {}
-        self.lifetimes = {}
+        self.lifetimes = []
 
     def push(self, serial):
         self._begin(serial)
@@ -76,26 +83,59 @@ class Directory:
 
     def roll_back(self, serial):
         self._begin(serial)
-        rollback(self.root / "m", self.version_of[serial], POLL)
+        if self.by_folder:
+            newest = self.root / "m" / str(self.version_of[serial + 1])
+            newest.rename(self.root / "taken-away")
+        else:
+            rollback(self.root / "m", self.version_of[serial], POLL)
 
-    def wait_until_gone(self, serial, server):
-        """Waits until no process of the server has the version any more."""
-        version, looks = self.version_of[serial], 0
+    @property
+    def label(self):
+        return "" if self.by_folder else "stable"
 
-        def is_gone():
+    @property
+    def flags(self):
+        """What a server of this directory is started with."""
+        polled = [f"--file_system_poll_wait_seconds={POLL}"]
+        if self.by_folder:
+            return [*polled, "--model_name=m", f"--model_base_path={self.root}/m"]
+        return [
+            *polled,
+            f"--model_config_file={self.root}/models.config",
+            f"--model_config_file_poll_wait_seconds={POLL}",
+            "--enable_batching",
+            f"--batching_parameters_file={self.root}/batching.config",
+            "--enable_per_model_batching_parameters",
+            "--allow_version_labels_for_unavailable_models",
+        ]
+
+    def wait_until_followed(self, server):
+        """Waits until every process of the server answers with the version that is live now."""
+        rest = Rest(server.rest_url)
+        serial, looks = self.lifetimes[-1][0], 0
+
+        def is_followed():
             nonlocal looks
-            # Each look may be at another process.
-            looks = looks + 1 if server.states("m").get(version) != "AVAILABLE" else 0
-            return looks == 24
+            found = {
+                rest.predict(path, {"inputs": [1.0]}).json["outputs"]["number"][0]
+                for path in {"m", f"m/labels/{self.label}" if self.label else "m"}
+            }
+            looks = looks + 1 if found == {serial} else 0
+            return looks == LOOKS
 
-        server.wait_until(is_gone, f"serial {serial} gone")
-        self.lifetimes[serial][-1].ended = time.monotonic()
+        server.wait_until(is_followed, f"serial {serial} from every process")
+        for _, life in self.lifetimes[:-1]:
+            life.ended = min(life.ended, time.monotonic())
 
     def was_live(self, serial, started, ended):
-        return any(life.began <= ended and started <= life.ended for life in self.lifetimes[serial])
+        return any(
+            life.began <= ended and started <= life.ended
+            for found, life in self.lifetimes
+            if found == serial
+        )
 
     def _begin(self, serial):
-        self.lifetimes.setdefault(serial, []).append(Lifetime(time.monotonic()))
+        self.lifetimes.append((serial, Lifetime(time.monotonic())))
 
 
 @pytest.fixture(scope="module")
@@ -104,24 +144,16 @@ def models(tmp_path_factory):
     return [write_model(folder / str(serial), serial) for serial in range(PUSHES + 1)]
 
 
-@pytest.fixture
-def directory(models, tmp_path):
-    directory = Directory(tmp_path / "serving", models)
+@pytest.fixture(params=["models.config", "folder"])
+def directory(request, models, tmp_path):
+    directory = Directory(tmp_path / "serving", models, request.param == "folder")
     directory.push(0)
     return directory
 
 
 @pytest.fixture
 def server(directory, start_server):
-    server = start_server(
-        f"--model_config_file={directory.root}/models.config",
-        f"--model_config_file_poll_wait_seconds={POLL}",
-        f"--file_system_poll_wait_seconds={POLL}",
-        "--enable_batching",
-        f"--batching_parameters_file={directory.root}/batching.config",
-        "--enable_per_model_batching_parameters",
-        "--allow_version_labels_for_unavailable_models",
-    )
+    server = start_server(*directory.flags)
     server.wait_until_available("m", directory.version_of[0])
     yield server
     server.stop()
@@ -168,7 +200,7 @@ def test_versions_when_pushed_and_rolled_back_under_load_then_no_request_fails(
         server,
         "/v1/models/m:predict",
         {"inputs": [1.0, 2.0]},
-        predict_request("m", {"x": np.array([1.0, 2.0], np.float32)}, label="stable"),
+        predict_request("m", {"x": np.array([1.0, 2.0], np.float32)}, label=directory.label),
         clients=CLIENTS,
     )
 
@@ -188,11 +220,11 @@ def test_versions_when_pushed_and_rolled_back_under_load_then_no_request_fails(
         began = time.monotonic()
         directory.push(serial)
         wait_until_seen(serial, began)
-        directory.wait_until_gone(serial - 1, server)
+        directory.wait_until_followed(server)
     began = time.monotonic()
     directory.roll_back(PUSHES - 1)
     wait_until_seen(PUSHES - 1, began)
-    directory.wait_until_gone(PUSHES, server)
+    directory.wait_until_followed(server)
     rolled_back = time.monotonic()
     wait_until_seen(PUSHES - 1, rolled_back)
     records = load.stop()

@@ -12,10 +12,10 @@ from tensorflow_serving.apis import predict_pb2
 
 from tests.contract.clients import Grpc, Rest, predict_request
 from tests.contract.models import write_sizes
-from tests.integration.serving.server.conftest import resident
+from tests.integration.serving.server.conftest import processor_seconds, resident
 
-COST = 0.02
-"""Seconds of a core that a request is made to cost, about."""
+COST = 0.05
+"""Seconds of a core that a request is made to cost, about: much against what refusing one costs."""
 
 TIMES = 4
 REFUSED = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "429", "503"}
@@ -37,19 +37,19 @@ def server(start_server, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def turns(server):
-    """The length of a loop that costs COST."""
-    rest, turns = Rest(server.rest_url), 1000
+    """The length of a loop that costs COST, whatever else the machine is doing."""
+    rest = Rest(server.rest_url)
 
-    def seconds():
-        began = time.monotonic()
-        body = {"signature_name": "spin", "inputs": [turns]}
-        assert rest.predict("m", body).json == {"outputs": [turns]}
-        return time.monotonic() - began
+    def cost(turns, calls=20):
+        before = processor_seconds(server)
+        for _ in range(calls):
+            body = {"signature_name": "spin", "inputs": [turns]}
+            assert rest.predict("m", body).json == {"outputs": [turns]}
+        return (processor_seconds(server) - before) / calls
 
-    seconds()
-    while min(seconds() for _ in range(5)) < COST:
-        turns = int(turns * 1.5)
-    return turns
+    first = 5000
+    cost(first)  # the first calls cost more
+    return round(first * COST / cost(first))
 
 
 @pytest.fixture

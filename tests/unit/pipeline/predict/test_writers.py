@@ -1,0 +1,76 @@
+"""Answers as JSON lines and CSV, and files that are whole or absent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from pipeline.config_file import ConfigError
+from pipeline.predict.writers import WRITERS, output_file
+
+ANSWERS = [
+    {"label": "ö, x".encode(), "p": [0.5, 0.25], "key_bytes": b"a", "raw": b"\xff", "n": 2**63 - 1},
+    {"label": b"", "p": [float("nan"), 1.0], "key_bytes": b"", "raw": b"text", "n": -1},
+]
+
+
+def written(kind: str) -> str:
+    stream = io.StringIO()
+    write = WRITERS[kind](stream)
+    for answer in ANSWERS:
+        write(answer)
+    return stream.getvalue()
+
+
+def test_json_lines_when_written_then_text_is_text_and_bytes_are_base64() -> None:
+    assert written("jsonl").splitlines() == [
+        '{"label": "ö, x", "p": [0.5, 0.25], "key_bytes": {"b64": "YQ=="}, '
+        '"raw": {"b64": "/w=="}, "n": 9223372036854775807}',
+        '{"label": "", "p": [NaN, 1.0], "key_bytes": {"b64": ""}, "raw": "text", "n": -1}',
+    ]
+
+
+def test_csv_when_written_then_a_header_and_vectors_as_json() -> None:
+    first, second = csv.DictReader(io.StringIO(written("csv")))
+    assert first == {
+        "label": "ö, x",
+        "p": "[0.5, 0.25]",
+        "key_bytes": '{"b64": "YQ=="}',
+        "raw": '{"b64": "/w=="}',
+        "n": "9223372036854775807",
+    }
+    assert json.loads(second["key_bytes"]) == {"b64": ""}
+    assert written("csv").splitlines()[0] == "label,p,key_bytes,raw,n"
+
+
+def test_file_when_all_is_written_then_takes_its_place(tmp_path) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_text("of yesterday")
+    with output_file(path) as stream:
+        stream.write("of today")
+        assert path.read_text() == "of yesterday"
+    assert path.read_text() == "of today"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_file_when_the_job_fails_then_as_it_was(tmp_path, error) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_text("of yesterday")
+    with pytest.raises(error), output_file(path) as stream:
+        stream.write("half")
+        raise error
+    assert path.read_text() == "of yesterday"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_when_it_cannot_be_written_then_refused(tmp_path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere" / "answers.csv"):
+        with (
+            pytest.raises(ConfigError, match=f"{path}: --output: found .*; allowed: a file"),
+            output_file(path),
+        ):
+            raise AssertionError("opened")
