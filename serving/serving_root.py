@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
-from tensorflow_serving.config import model_server_config_pb2
 
-from serving.text_configs import BATCHING_FILE, MODELS_FILE, MONITORING_FILE
-from serving.versions import versions
+from serving.text_configs import BATCHING_FILE, MODELS_FILE, MONITORING_FILE, parse_model_list
+from serving.version_folders import versions
 
 SERVER_FILES = (MODELS_FILE, BATCHING_FILE, MONITORING_FILE)
 
@@ -70,10 +69,10 @@ def served_models(root: Path) -> tuple[ServedModel, ...]:
         raise IncompleteRoot(f"{root} without {', '.join(missing)}", push)
     text = (root / MODELS_FILE).read_text(encoding="utf-8")
     try:
-        config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    except text_format.ParseError as error:
+        config = parse_model_list(text)
+    except (text_format.ParseError, ValueError) as error:
         raise IncompleteRoot(
-            f"{root / MODELS_FILE}: {error}", "a ModelServerConfig in protobuf text format"
+            f"{root / MODELS_FILE}: {error}", "a model_config_list in protobuf text format"
         ) from error
     models = tuple(
         ServedModel(model.name, None if "://" in model.base_path else Path(model.base_path))

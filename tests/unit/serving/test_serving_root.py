@@ -58,7 +58,12 @@ def test_served_models_when_the_directory_was_moved_then_says_where_versions_wer
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("model_config_list {", "Expected"), ("", "without a model")]
+    ("text", "said"),
+    [
+        ("model_config_list {", "Expected"),
+        ("custom_model_config {}", "custom_model_config"),
+        ("", "without a model"),
+    ],
 )
 def test_served_models_when_models_config_cannot_be_used_then_says_why(root, text, said):
     (root / "models.config").write_text(text)
