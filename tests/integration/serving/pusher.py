@@ -1,12 +1,16 @@
-"""Pushes models, and moves labels, for ever: `python pusher.py ROOT FACTOR=SAVED_MODEL ...`.
+"""Pushes models in turn, and moves labels, until it is killed; then again from the start.
 
-Says on stdout what it begins and what it ended, a line each, so that who kills it knows what the
-kill hit.
+    python pusher.py ROOT
+
+Each line on stdin, `FACTOR=SAVED_MODEL ...`, has a process forked that does so: it says its pid,
+what it begins and what it ended, a line each, so that who kills it knows what the kill hit. `status
+N` follows, with the code that it ended with. Forked, it need not import everything anew.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,17 +23,18 @@ from serving.versions import publish
 MODEL_NAME = "scale"
 
 
-def main(root: Path, models: dict[float, Path]) -> None:
+def push_for_ever(root: Path, models: dict[float, Path]) -> None:
     base = root / MODEL_NAME
     factors = itertools.cycle(models)
-    sizes = itertools.cycle(range(1, 60))
 
     def push(push_to: str) -> None:
         factor = next(factors)
         config = ServeConfig.model_validate(
             {
                 "push_to": push_to,
-                "batching": BatchingConfig(max_batch_size=next(sizes)),
+                # By the model: other parameters for the same one make warmup requests anew,
+                # which takes TensorFlow and longer than all else.
+                "batching": BatchingConfig(max_batch_size=int(factor)),
                 "model_config_file_poll_wait_seconds": 0.0,
             }
         )
@@ -53,6 +58,17 @@ def main(root: Path, models: dict[float, Path]) -> None:
         print(f"end {name}", flush=True)
 
 
+def main(root: Path) -> None:
+    for line in sys.stdin:
+        pairs = (argument.split("=", 1) for argument in line.split())
+        models = {float(factor): Path(folder) for factor, folder in pairs}
+        pid = os.fork()
+        if pid == 0:
+            print(f"pid {os.getpid()}", flush=True)
+            push_for_ever(root, models)
+        _, status = os.waitpid(pid, 0)
+        print(f"status {os.waitstatus_to_exitcode(status)}", flush=True)
+
+
 if __name__ == "__main__":
-    pairs = (argument.split("=", 1) for argument in sys.argv[2:])
-    main(Path(sys.argv[1]), {float(factor): Path(folder) for factor, folder in pairs})
+    main(Path(sys.argv[1]))
