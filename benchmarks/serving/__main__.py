@@ -11,7 +11,8 @@ clients of one row each. Then, in turn, round after round:
   to the constant's of the same round.
 - gRPC at 64 clients: requests a second through the micro-batcher, relative to one call a request.
 
-Load comes from wrk and h2load where they are installed, else from serving.load.
+Load comes from wrk and h2load where they are installed, else from serving.load. It shares the
+machine with the server: on one that does other things too, the figures are of those.
 """
 
 from __future__ import annotations
