@@ -7,6 +7,7 @@ loaded yet is refused, all of it, and read again at the next poll.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -50,8 +51,13 @@ class Client:
             await asyncio.sleep(0.001)
 
     async def until(self, label: str | None, version: int, factor: float) -> None:
+        """Waits for an answer; a label that is new may stand on a version that is loading."""
+
         async def answers() -> None:
-            while await self.ask(label) != (version, factor):
+            while True:
+                with contextlib.suppress(ServingError):
+                    if await self.ask(label) == (version, factor):
+                        return
                 await asyncio.sleep(0.005)
 
         await asyncio.wait_for(answers(), LIMIT)
