@@ -152,6 +152,22 @@ class Supervisor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def loaded(self, worker: _Worker, config: str) -> None:
+        """Lets a worker listen that has loaded `config`, brought up to date before."""
+        task = asyncio.get_running_loop().create_task(self._admit(worker, worker.channel, config))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _admit(self, worker: _Worker, channel: Channel | None, config: str) -> None:
+        # A reload that is confirmed meanwhile is either in here already, or asks this one too.
+        async with self._reloading:
+            if worker.channel is channel and self.config != config:
+                await worker.ask("reload", self.config)
+            if worker.channel is not channel:  # its process has ended
+                return
+            worker.is_loaded = True
+        worker.send({"kind": "listen"})
+
     async def _answer(self, worker: _Worker, message: dict[str, Any]) -> None:
         operation, payload = message["operation"], message["payload"]
         if operation == "reload":
@@ -178,7 +194,7 @@ class Supervisor:
             return [reply for reply in replies if reply is not None]
 
     def _serving(self) -> list[_Worker]:
-        return [worker for worker in self._workers if worker.ready.is_set()]
+        return [worker for worker in self._workers if worker.is_loaded]
 
     @staticmethod
     async def _broadcast(
@@ -195,11 +211,12 @@ class _Worker:
         self, supervisor: Supervisor, start: dict[str, Any], environment: dict[str, str]
     ) -> None:
         self.ready = asyncio.Event()
+        self.is_loaded = False
         self._supervisor = supervisor
         self._start = start
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
-        self._channel: Channel | None = None
+        self.channel: Channel | None = None
         self._ids = itertools.count()
         self._waiting: dict[int, asyncio.Future] = {}
         self._failure = ""
@@ -255,29 +272,23 @@ class _Worker:
                 # A terminal's signals are the supervisor's to pass on.
                 start_new_session=True,
             )
-        self._channel = await Channel.open(ours)
+        self.channel = await Channel.open(ours)
         try:
-            yield self._process, self._channel
+            yield self._process, self.channel
         finally:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_result(None)
             self._waiting.clear()
-            await self._channel.close()
-            self._channel = None
+            await self.channel.close()
+            self.channel = None
+            self.is_loaded = False
 
     async def _handle(self, message: dict[str, Any], config: str) -> None:
         kind = message["kind"]
-        if kind == "ready":
-            if self._supervisor.config != config:
-                self.send(
-                    {
-                        "kind": "do",
-                        "id": -1,
-                        "operation": "reload",
-                        "payload": self._supervisor.config,
-                    }
-                )
+        if kind == "loaded":
+            self._supervisor.loaded(self, config)
+        elif kind == "ready":
             self.ready.set()
             if self._supervisor.is_stopping:
                 self.send({"kind": "stop"})
@@ -291,12 +302,12 @@ class _Worker:
                 future.set_result(message)
 
     def send(self, message: dict[str, Any]) -> None:
-        if self._channel is not None:
-            self._channel.send(message)
+        if self.channel is not None:
+            self.channel.send(message)
 
     async def ask(self, operation: str, payload: Any) -> dict[str, Any] | None:
         """Returns the process's reply, None if it ended before it gave one."""
-        if self._channel is None:
+        if self.channel is None:
             return None
         number = next(self._ids)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()

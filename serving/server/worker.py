@@ -55,6 +55,7 @@ class Worker:
         self._port = start["port"]
         self._rest_port = start["rest_port"]
         self._stopping = asyncio.Event()
+        self._may_listen = asyncio.Event()
         self._link = Link(channel)
         path = metrics_path(flags)
         self._metrics = metrics = None
@@ -113,6 +114,8 @@ class Worker:
 
     async def _start(self) -> None:
         await self._manager.start()
+        self._channel.send({"kind": "loaded"})
+        await self._may_listen.wait()
         await self._grpc.start(self._address, self._port)
         if self._rest_port is not None:
             await self._rest.start(_listener(self._address, self._rest_port))
@@ -131,7 +134,9 @@ class Worker:
         while (message := await self._channel.receive()) is not None:
             if message["kind"] == "stop":
                 break
-            if message["kind"] == "answer":
+            if message["kind"] == "listen":
+                self._may_listen.set()
+            elif message["kind"] == "answer":
                 self._link.answered(message)
             else:
                 task = asyncio.get_running_loop().create_task(self._do(message))
