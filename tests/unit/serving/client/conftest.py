@@ -52,8 +52,8 @@ class Model:
 
     Attributes:
         faults: what the next requests meet, one each: an error, `reset` (the connection breaks),
-            `hang` (no answer until the test ends), `drip` (an answer without end), or bytes, which
-            REST answers as they are.
+            `hang` (no answer until the test ends), `drip` and `drip headers` (an answer that takes
+            ten seconds), or bytes, which REST answers as they are.
         asked: (method, model, version, label, signature) of each request that came.
         output: name of the answer to the signature `one`.
     """
@@ -184,8 +184,8 @@ class RestHandler(BaseHTTPRequestHandler):
         elif fault == "hang":
             model.over.wait()
             self.close_connection = True
-        elif fault == "drip":
-            self.drip()
+        elif fault in ("drip", "drip headers"):
+            self.drip(in_headers=fault == "drip headers")
         elif isinstance(fault, bytes):
             self.send(200, fault)
         elif fault is not None:
@@ -208,13 +208,18 @@ class RestHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def drip(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "1000000")
-        self.end_headers()
+    def drip(self, in_headers: bool) -> None:
+        """Answers one byte at a time, each well within what a client may wait for a byte."""
+        body = json.dumps(self.status({})).encode().ljust(500)
+        headers = b"HTTP/1.1 200 OK\r\nX-Drop: " + b"x" * 500 + b"\r\n"
+        headers += f"Content-Length: {len(body)}\r\n\r\n".encode()
+        if not in_headers:
+            self.wfile.write(headers)
         with contextlib.suppress(OSError):
-            while not self.model.over.wait(0.02):
-                self.wfile.write(b" ")
+            for byte in headers + body if in_headers else body:
+                if self.model.over.wait(0.02):
+                    break
+                self.wfile.write(bytes([byte]))
         self.close_connection = True
 
     def status(self, request: dict) -> dict:
@@ -283,7 +288,7 @@ class GrpcService(
             (method, spec.name, version, spec.version_label or None, spec.signature_name or None)
         )
         fault = self.model.next_fault()
-        if fault in ("hang", "drip"):
+        if fault in ("hang", "drip", "drip headers"):
             self.model.over.wait()
         if fault == "reset":
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
