@@ -110,7 +110,7 @@ def test_request_when_the_proxy_is_not_for_the_host_then_sent_there(
 
 def test_client_when_the_proxy_is_not_of_http_then_refused(monkeypatch) -> None:
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1080")
-    with pytest.raises(ValueError, match="url: found the proxy 'socks5://.*; allowed: http://"):
+    with pytest.raises(ValueError, match=r"url: found the proxy 'socks5://.*; allowed: http://"):
         RestClient("http://model.invalid:8501", "m")
 
 
