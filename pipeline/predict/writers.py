@@ -48,23 +48,33 @@ WRITERS = {"csv": csv_writer, "jsonl": json_lines_writer}
 def output_file(path: Path) -> Iterator[IO[str]]:
     """Opens a file for writing that takes its place once all is written, and not before.
 
+    A link stays one, to the new file. What is no file, such as a pipe or /dev/null, is written to
+    as it is.
+
     Raises:
         ConfigError: if it cannot be written there.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
         if path.is_dir():
             raise IsADirectoryError(21, "a folder")
+        is_stream = path.exists() and not path.is_file()
+        target = path if is_stream else path.resolve()
+        partial = target if is_stream else target.with_name(f".{target.name}.partial")
         stream = partial.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        found = error.strerror or str(error)
+    except (OSError, RuntimeError) as error:
+        # RuntimeError is that of links in a circle.
+        found = getattr(error, "strerror", None) or str(error)
         raise ConfigError(Problem(str(path), "--output", found, "a file to write")) from error
+    if is_stream:
+        with stream:
+            yield stream
+        return
     try:
         with stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(partial, path)
+        os.replace(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 
 import pytest
 
@@ -56,6 +57,32 @@ def test_file_when_all_is_written_then_takes_its_place(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_file_when_the_path_is_a_link_then_what_it_leads_to_is_replaced(tmp_path) -> None:
+    (tmp_path / "data").mkdir()
+    target, link = tmp_path / "data" / "answers.csv", tmp_path / "latest.csv"
+    target.write_text("of yesterday")
+    link.symlink_to(target)
+    with output_file(link) as stream:
+        stream.write("of today")
+        assert target.read_text() == "of yesterday"
+    assert link.is_symlink()
+    assert target.read_text() == "of today"
+    assert [path.name for path in target.parent.iterdir()] == ["answers.csv"]
+
+
+def test_file_when_the_path_is_a_pipe_then_written_to_and_left_there(tmp_path) -> None:
+    pipe = tmp_path / "answers"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with output_file(pipe) as stream:
+            stream.write("of today")
+        assert pipe.is_fifo()
+        assert os.read(reader, 100) == b"of today"
+    finally:
+        os.close(reader)
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_file_when_the_job_fails_then_as_it_was(tmp_path, error) -> None:
     path = tmp_path / "answers.csv"
@@ -68,7 +95,8 @@ def test_file_when_the_job_fails_then_as_it_was(tmp_path, error) -> None:
 
 
 def test_file_when_it_cannot_be_written_then_refused(tmp_path) -> None:
-    for path in (tmp_path, tmp_path / "nowhere" / "answers.csv"):
+    (tmp_path / "circle").symlink_to("circle")
+    for path in (tmp_path, tmp_path / "nowhere" / "answers.csv", tmp_path / "circle"):
         with (
             pytest.raises(ConfigError, match=f"{path}: --output: found .*; allowed: a file"),
             output_file(path),
