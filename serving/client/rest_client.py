@@ -48,9 +48,7 @@ class RestClient(ServingClient):
         retry: RetryPolicy | None = None,
         tls: TLS | None = None,
     ) -> None:
-        parsed = httpx.URL(url)
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError(f"url: found {url!r}; allowed: http://HOST:PORT or https://HOST:PORT")
+        parsed = _parsed(url)
         super().__init__(url.rstrip("/"), model, timeout=timeout, retry=retry)
         is_secure = parsed.scheme == "https"
         # In the clear there is nothing to verify, nor a reason to load the authorities.
@@ -128,10 +126,27 @@ class RestClient(ServingClient):
             raise ServingClientError(
                 StatusCode.UNAVAILABLE, f"{self.endpoint}: {error or type(error).__name__}"
             ) from error
+        except httpx.RequestError as error:
+            raise ServingClientError(
+                StatusCode.INTERNAL, f"{path}: not an answer of TF Serving: {error}"
+            ) from error
         if response.status_code != 200:
             raise _error_of(response)
         with _read(path):
             return json.loads(response.content)
+
+
+def _parsed(url: str) -> httpx.URL:
+    refused = ValueError(f"url: found {url!r}; allowed: http://HOST:PORT or https://HOST:PORT")
+    try:
+        parsed = httpx.URL(url)
+        is_address = parsed.scheme in ("http", "https") and bool(parsed.host)
+        is_address &= parsed.port is None or 0 < parsed.port < 2**16
+    except (httpx.InvalidURL, ValueError) as error:
+        raise refused from error
+    if not is_address or parsed.query or parsed.fragment:
+        raise refused
+    return parsed
 
 
 @contextlib.contextmanager

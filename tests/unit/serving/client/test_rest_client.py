@@ -18,7 +18,13 @@ def protocol() -> str:
     return "rest"
 
 
-@pytest.mark.parametrize("url", ["localhost:8501", "ftp://host", "http://", "/path", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8501", "ftp://host", "http://", "/path", "", "http://h:abc", "http://h:99999",
+        "http://h:0", "http://h:-1", "http://[::1", "http://a\0", "http://h?x=1", "http://xn--a.b",
+    ],
+)  # fmt: skip
 def test_client_when_the_address_is_none_then_refused(url) -> None:
     with pytest.raises(ValueError, match=r"url: found .*; allowed: http://HOST:PORT"):
         RestClient(url, "model")
@@ -74,6 +80,14 @@ def test_answer_when_it_is_not_tf_servings_then_internal(client, model, answer) 
     with pytest.raises(ServingClientError, match="not an answer of TF Serving") as caught:
         client.status()
     assert caught.value.code is StatusCode.INTERNAL
+
+
+def test_answer_when_it_is_not_in_the_encoding_it_names_then_internal(client, model) -> None:
+    model.faults = [(200, b"no gzip", {"Content-Encoding": "gzip"})]
+    with pytest.raises(ServingClientError, match="not an answer of TF Serving: ") as caught:
+        client.status()
+    assert caught.value.code is StatusCode.INTERNAL
+    assert len(model.asked) == 1
 
 
 def signature(**outputs: TensorSpec) -> Signature:
