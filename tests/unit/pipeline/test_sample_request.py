@@ -143,6 +143,35 @@ def test_curl_line_when_the_body_is_too_long_for_an_argument_then_piped() -> Non
     )
 
 
+def test_curl_line_when_the_body_is_too_long_in_bytes_then_piped() -> None:
+    line = curl_line("http://h/v1/models/m:predict", "ö" * 60_000, {}, ["tapeline"])
+    assert line.startswith("tapeline | curl ")
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        (None, "GrpcClient('h:1', 'm') as"),
+        ({"ca": None, "cert": None, "key": None}, "GrpcClient('h:1', 'm', tls=TLS()) as"),
+        (
+            {"ca": Path("my ca.pem"), "cert": Path("c.pem"), "key": Path("k.pem")},
+            "GrpcClient('h:1', 'm', tls=TLS(ca=Path('my ca.pem'), cert=Path('c.pem'), "
+            "key=Path('k.pem'))) as",
+        ),
+    ],
+    ids=["clear", "system", "files"],
+)
+def test_snippet_when_the_server_is_asked_over_tls_then_the_program_does(
+    version, tls, expected
+) -> None:
+    program = python_snippet("h:1", "m", {}, sample_request(version, "pair", SIGNATURES, 1), tls)
+    assert expected in program
+    imports = program.partition("\nwith ")[0]
+    names: dict = {}
+    exec(imports, names)
+    assert {"TLS", "Path", "GrpcClient"} <= set(names)
+
+
 def test_snippet_when_a_value_is_not_finite_then_still_a_program(version) -> None:
     sample = sample_request(version, "pair", SIGNATURES, 1)
     hard = {"n": np.array([np.nan, np.inf]), "raw": np.array([b"\xff'", b""], object)}
