@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
+import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,16 +28,24 @@ def json_lines_writer(stream: IO[str]) -> Write:
 
 def csv_writer(stream: IO[str]) -> Write:
     """Returns what writes an answer as a row of CSV, after a header; vectors and bytes as JSON."""
-    writer = csv.writer(stream, lineterminator="\n")
+    # The module quotes what its own end of line is made of: both characters are such, for readers.
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\r\n")
     is_first = True
+
+    def write_row(cells: Iterable[Any]) -> None:
+        writer.writerow(cells)
+        stream.write(line.getvalue().removesuffix("\r\n") + "\n")
+        line.seek(0)
+        line.truncate()
 
     def write(answer: Mapping[str, Any]) -> None:
         nonlocal is_first
         plain = _plain_answer(answer)
         if is_first:
-            writer.writerow(plain)
+            write_row(plain)
             is_first = False
-        writer.writerow(map(_cell, plain.values()))
+        write_row(map(_cell, plain.values()))
 
     return write
 

@@ -10,7 +10,9 @@ import os
 import pytest
 
 from pipeline.config_file import ConfigError
+from pipeline.predict.text_rows import TextRows
 from pipeline.predict.writers import WRITERS, output_file
+from serving.client.metadata import Signature
 
 ANSWERS = [
     {"label": "ö, x".encode(), "p": [0.5, 0.25], "key_bytes": b"a", "raw": b"\xff", "n": 2**63 - 1},
@@ -45,6 +47,22 @@ def test_csv_when_written_then_a_header_and_vectors_as_json() -> None:
     }
     assert json.loads(second["key_bytes"]) == {"b64": ""}
     assert written("csv").splitlines()[0] == "label,p,key_bytes,raw,n"
+
+
+@pytest.mark.parametrize("text", ["a\rb", "\r", "a\nb", "a\r\nb", "\r\n", '"', "a,b", "", "é"])
+def test_csv_when_read_again_then_the_same(tmp_path, text) -> None:
+    path = tmp_path / "answers.csv"
+    with output_file(path) as stream:
+        write = WRITERS["csv"](stream)
+        for number in range(2):
+            write({"text": text.encode(), "n": number, "a\rb": 1})
+    with path.open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["text", "n", "a\rb"], [text, "0", "1"], [text, "1", "1"]
+        ]  # fmt: skip
+    rows = TextRows(str(path), "csv").read(Signature({}, {}, "tensorflow/serving/predict"))
+    assert [str(row.features["text"]) for row in rows] == [text, text]
+    assert path.read_bytes().endswith(b",1,1\n")
 
 
 def test_file_when_all_is_written_then_takes_its_place(tmp_path) -> None:
