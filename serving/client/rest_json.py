@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from serving.client.metadata import Signature, TensorSpec
-from serving.client.tensors import BFLOAT16, STRING
+from serving.client.tensors import BFLOAT16, STRING, as_array
 
 
 def predict_body(signature_name: str, arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -62,7 +62,7 @@ def _array(name: str, value: Any, spec: TensorSpec) -> np.ndarray:
             texts.reshape(-1)[:] = [_decoded(item) for item in array.reshape(-1).tolist()]
             array = texts
         else:
-            array = np.array(value, spec.dtype)
+            array = as_array(value, spec.dtype)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{name}: found {error}; allowed: {spec}") from error
     if array.size == 0 and spec.shape is not None and array.ndim < len(spec.shape):

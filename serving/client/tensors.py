@@ -131,7 +131,7 @@ def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
         flat = texts.reshape(-1)
         flat[:] = [_as_bytes(item) for item in flat.tolist()]
         return flat.reshape(texts.shape)
-    found = np.asarray(value)
+    found = _whole(value) if dtype == np.uint64 else np.asarray(value)
     if found.dtype == dtype:
         return found
     if found.size and found.dtype.kind not in _kinds(dtype):
@@ -175,6 +175,18 @@ def _as_bytes(item: Any) -> bytes:
     if isinstance(item, str):
         return item.encode("utf-8")
     raise TypeError(f"found {type(item).__name__}; allowed: bytes or text")
+
+
+def _whole(value: Any) -> np.ndarray:
+    """Returns `value` as an array; NumPy alone would make floats of large and small integers."""
+    found = np.asarray(value)
+    if isinstance(value, np.ndarray) or found.dtype.kind != "f":
+        return found
+    exact = np.array(value, dtype=object)
+    items = exact.reshape(-1).tolist()
+    if all(type(item) is int and 0 <= item < 2**64 for item in items):
+        return exact.astype(np.uint64)
+    return found
 
 
 def _kinds(dtype: np.dtype) -> str:

@@ -56,6 +56,7 @@ class Model:
             ten seconds), or bytes, which REST answers as they are.
         asked: (method, model, version, label, signature) of each request that came.
         output: name of the answer to the signature `one`.
+        dtype: of that answer.
     """
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class Model:
         self.connections: set[Any] = set()
         self.states: list[tuple[int, int, int, str]] = [(2, 20, 0, ""), (1, 30, 0, "")]
         self.output = "only"
+        self.dtype = tf.float32
         self.over = threading.Event()
 
     def next_fault(self) -> Any:
@@ -91,7 +93,7 @@ class Model:
             ),
             "one": meta_graph_pb2.SignatureDef(
                 inputs={"x": inputs["x"]},
-                outputs={self.output: info(tf.float32, [None])},
+                outputs={self.output: info(self.dtype, [None])},
                 method_name=method,
             ),
         }
@@ -102,7 +104,7 @@ class Model:
             assert inputs[name].dtype == dtype, (name, inputs[name].dtype)
         x = inputs["x"]
         if signature == "one":
-            return {self.output: x.sum(1)}
+            return {self.output: x.sum(1).astype(self.dtype.as_numpy_dtype)}
         words = inputs["word"]
         return {
             "sum": x.sum(1),
