@@ -11,6 +11,9 @@ MANIFEST = Path("assets.extra", "tapeline.json")
 MODEL_CARD = Path("assets.extra", "model_card.json")
 
 
+_CHUNK = 2**20  # bytes; variables may be larger than memory
+
+
 def versions(base: Path) -> list[int]:
     """Returns the versions of the model under `base`, oldest first."""
     if not base.is_dir():
@@ -44,5 +47,13 @@ def content_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(_file_digest(path))
     return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.digest()
