@@ -141,9 +141,7 @@ def test_output_when_it_is_the_only_one_then_read_without_a_name(outputs, spec, 
         pytest.param({"predictions": []}, "found an answer without outputs", id="row format"),
         pytest.param({"outputs": [1]}, "found one output; allowed: the outputs", id="one"),
         pytest.param({"outputs": {"a": [1]}}, r"found \['a'\]; allowed: the outputs", id="missing"),
-        pytest.param(
-            {"outputs": {"a": ["x"], "b": ["x"]}}, "a: found <U1 is not float32", id="text"
-        ),
+        pytest.param({"outputs": {"a": ["x"], "b": ["x"]}}, "a: found <U1 is not", id="text"),
         pytest.param({"outputs": {"a": [[1], [1, 2]], "b": []}}, "a: found ", id="ragged"),
         pytest.param({"outputs": {"a": [[1, 1]], "b": [1]}}, "b: found int in place of", id="int"),
         pytest.param({"outputs": {"a": [[1, 1]], "b": [{"b64": "?"}]}}, "b: found ", id="base64"),
@@ -163,7 +161,7 @@ def test_outputs_when_they_are_not_the_signatures_then_refused(answer, error) ->
 )  # fmt: skip
 def test_output_when_its_type_would_lose_some_of_it_then_refused(value, dtype) -> None:
     spec = TensorSpec(np.dtype(dtype), (None,))
-    with pytest.raises(ValueError, match="only: found .*; allowed: "):
+    with pytest.raises(ValueError, match=r"only: found .*; allowed: "):
         outputs_of({"outputs": [value]}, signature(only=spec))
 
 
