@@ -16,13 +16,13 @@ from pipeline.predict.record_rows import read_records
 from pipeline.predict.rows import Row
 from pipeline.predict.sample_rows import sample_features
 from pipeline.predict.writers import plain
+from serving.array_values import STRING
 from serving.client.api import MESSAGES
 from serving.client.examples import parse_example, to_examples, to_json
 from serving.client.metadata import CLASSIFY_METHOD, REGRESS_METHOD, Signature
 from serving.client.rest_json import to_bytes
-from serving.client.tensors import STRING, from_proto
-
-WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+from serving.client.tensors import from_proto
+from serving.version_folders import WARMUP_FILE
 
 # Bytes; an argument of a command may have 128 KiB on Linux.
 _LONGEST_ARGUMENT = 100_000

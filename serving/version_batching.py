@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from serving.atomic_files import replace_text, sync_folder
 from serving.config import BatchingConfig
 from serving.text_configs import VERSION_BATCHING_FILE, batching_text, parse_batching
+from serving.version_folders import WARMUP_FILE
 
 # Kept free of TensorFlow at import: most pushes change no parameters.
 
@@ -27,7 +28,7 @@ def set_batching(version: Path, batching: BatchingConfig) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     if path.is_file() and path.read_text(encoding="utf-8") == text and not unfinished.exists():
         return
-    from serving.warmup import WARMUP_FILE, warmup_sizes, write_warmup_requests
+    from serving.warmup import warmup_sizes, write_warmup_requests
 
     warmup = version / WARMUP_FILE
     sizes = warmup_sizes(batching)

@@ -9,6 +9,11 @@ from typing import Any
 
 MANIFEST = Path("assets.extra", "tapeline.json")
 MODEL_CARD = Path("assets.extra", "model_card.json")
+WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
+"""Where TF Serving looks for the requests that warm a version up."""
+
+MAX_WARMUP_RECORDS = 1000
+"""With more of them TF Serving does not load a version."""
 
 
 _CHUNK = 2**20  # bytes; variables may be larger than memory

@@ -17,8 +17,9 @@ import tensorflow as tf  # isort: skip
 from tensorflow_serving.apis import prediction_log_pb2  # isort: skip
 
 from pipeline.config_file import ConfigError
-from pipeline.sample_request import WARMUP_FILE, curl_line, python_snippet, sample_request
+from pipeline.sample_request import curl_line, python_snippet, sample_request
 from serving.client.metadata import CLASSIFY_METHOD, Signature, TensorSpec
+from serving.version_folders import WARMUP_FILE
 
 PREDICT = "tensorflow/serving/predict"
 STRINGS = TensorSpec(np.dtype(object), (None,))
