@@ -16,15 +16,15 @@ from pipeline.predict.record_rows import read_records
 from pipeline.predict.rows import Row
 from pipeline.predict.sample_rows import sample_features
 from pipeline.predict.writers import plain
+from serving.array_values import STRING
 from serving.client.api import MESSAGES
 from serving.client.examples import parse_example, to_examples, to_json
 from serving.client.metadata import CLASSIFY_METHOD, REGRESS_METHOD, Signature
 from serving.client.rest_json import to_bytes
-from serving.client.tensors import STRING, from_proto
+from serving.client.tensors import from_proto
+from serving.version_folders import WARMUP_FILE
 
-WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-
-# An argument of a command may have 128 KiB on Linux.
+# Bytes; an argument of a command may have 128 KiB on Linux.
 _LONGEST_ARGUMENT = 100_000
 
 Inputs = Mapping[str, np.ndarray]
@@ -110,23 +110,39 @@ def curl_line(url: str, body: str, files: Mapping[str, Path | None], again: Sequ
         again: the command that prints the body, for one that is too long for an argument.
     """
     options = [part for name, file in files.items() if file for part in (name, str(file))]
-    if len(body) > _LONGEST_ARGUMENT:
+    if len(body.encode()) > _LONGEST_ARGUMENT:
         return f"{shlex.join(again)} | {shlex.join(['curl', *options, '-d', '@-', url])}"
     return shlex.join(["curl", *options, "-d", body, url])
 
 
-def python_snippet(target: str, model: str, chosen: Mapping[str, Any], sample: Sample) -> str:
-    """Returns a program that asks by gRPC."""
+def python_snippet(
+    target: str,
+    model: str,
+    chosen: Mapping[str, Any],
+    sample: Sample,
+    tls: Mapping[str, Path | None] | None = None,
+) -> str:
+    """Returns a program that asks by gRPC.
+
+    Args:
+        chosen: further arguments of the question; None is left out.
+        tls: files of `TLS` by its arguments; None to ask in the clear.
+    """
     if sample.verb == "predict":
         asked = repr({name: array.tolist() for name, array in sample.inputs.items()})
     else:
         asked = repr(next(iter(sample.inputs.values())).tolist())
     keywords = {"signature": sample.signature_name, **chosen}
     given = "".join(f", {name}={value!r}" for name, value in keywords.items() if value is not None)
+    secured = ""
+    if tls is not None:
+        files = [f"{name}=Path({str(file)!r})" for name, file in tls.items() if file]
+        secured = f", tls=TLS({', '.join(files)})"
     return (
-        "from math import inf, nan  # what the inputs may hold\n\n"
-        "from serving.client import GrpcClient\n\n"
-        f"with GrpcClient({target!r}, {model!r}) as client:\n"
+        "from math import inf, nan  # what the inputs may hold\n"
+        "from pathlib import Path\n\n"
+        "from serving.client import TLS, GrpcClient\n\n"
+        f"with GrpcClient({target!r}, {model!r}{secured}) as client:\n"
         f"    print(client.{sample.verb}({asked}{given}))"
     )
 

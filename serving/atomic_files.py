@@ -10,14 +10,49 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Holds a lock on a folder, without a file in it; a second holder waits for the first."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def exclusive(folder: Path, create: bool = False) -> Iterator[None]:
+    """Holds a lock on a folder, without a file in it; a second holder waits for the first.
+
+    Args:
+        create: makes the folder where there is none.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no longer one when the lock is free.
+    """
+    descriptor = _locked(folder, create)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(folder: Path, create: bool) -> int:
+    """Returns a descriptor of the folder, locked: of the one that is there once the lock is had."""
+    while True:
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            if create:  # and another removed it since
+                continue
+            raise
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(descriptor, folder):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # The holder before removed the folder: its lock keeps nobody from the new one.
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, folder: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    except FileNotFoundError:
+        return False
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -26,10 +61,10 @@ def replace_text(path: Path, text: str) -> None:
     The caller holds the lock of the folder that the file is under: the name beside it is fixed, so
     that the next write uses up what a killed one left.
     """
-    if path.is_file() and path.read_text() == text:
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
+    partial.write_text(text, encoding="utf-8")
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)

@@ -93,7 +93,7 @@ def read_folder(root: Path, model_name: str) -> Served:
 def models_config(root: Path) -> str:
     """Returns the text of models.config, "" if there is none."""
     path = root / MODELS_FILE
-    return path.read_text() if path.is_file() else ""
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def make_room(root: Path, model_name: str) -> None:

@@ -7,9 +7,7 @@ from typing import Any
 
 from tensorflow.core.protobuf import saved_model_pb2
 
-from serving.signatures import INIT_OP_SIGNATURE
-
-_TAG = "serve"
+from serving.saved_model_graph import served_signatures
 
 
 def read_signatures(folder: Path) -> dict[str, Any]:
@@ -21,9 +19,7 @@ def read_signatures(folder: Path) -> dict[str, Any]:
         ValueError: if no graph in it is for serving.
     """
     model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    for graph in model.meta_graphs:
-        if set(graph.meta_info_def.tags) == {_TAG}:
-            found = sorted(graph.signature_def.items())
-            return {name: value for name, value in found if name != INIT_OP_SIGNATURE}
-    tags = [sorted(graph.meta_info_def.tags) for graph in model.meta_graphs]
-    raise ValueError(f"{folder}: found graphs tagged {tags}; expected one tagged [{_TAG!r}]")
+    try:
+        return served_signatures(model)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error

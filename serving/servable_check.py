@@ -162,7 +162,7 @@ def _largest_difference(signature: str, found: Arrays, expected: Arrays, toleran
 def _replay_warmup(session: SavedModelSession, saved_model: Path) -> None:
     """Runs the warmup requests: TF Serving does not load a version if one of them fails."""
     from serving.prediction_logs import exchange, read_logs
-    from serving.warmup import MAX_RECORDS, WARMUP_FILE
+    from serving.version_folders import MAX_WARMUP_RECORDS, WARMUP_FILE
 
     file = saved_model / WARMUP_FILE
     if not file.exists():
@@ -170,8 +170,9 @@ def _replay_warmup(session: SavedModelSession, saved_model: Path) -> None:
     number = 0
     try:
         for number, log in enumerate(read_logs(file), start=1):
-            if number > MAX_RECORDS:
-                raise ValueError(f"found more records than the {MAX_RECORDS} that TF Serving takes")
+            if number > MAX_WARMUP_RECORDS:
+                allowed = f"the {MAX_WARMUP_RECORDS} that TF Serving takes"
+                raise ValueError(f"found more records than {allowed}")
             asked = exchange(log)
             _check_method(asked.signature, session.signature(asked.signature), asked.method)
             session.run(asked.signature, asked.inputs)

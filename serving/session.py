@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
-from serving.signatures import INIT_OP_SIGNATURE, InvalidRequest, Signature
+from serving.array_values import as_array
+from serving.saved_model_graph import SERVE_TAG, for_requests
+from serving.signatures import InvalidRequest, Signature
 
 __all__ = ["InvalidModel", "InvalidRequest", "SavedModelSession"]
 
@@ -43,15 +45,11 @@ class SavedModelSession:
         self._session = tf.compat.v1.Session(graph=graph, config=config)
         try:
             with graph.as_default():
-                loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+                loaded = tf.compat.v1.saved_model.load(self._session, [SERVE_TAG], str(folder))
         except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
             self._session.close()
             raise InvalidModel(f"{type(error).__name__}: {error}") from error
-        self.signatures: dict[str, Any] = {
-            name: definition
-            for name, definition in loaded.signature_def.items()
-            if name != INIT_OP_SIGNATURE
-        }
+        self.signatures: dict[str, Any] = for_requests(loaded.signature_def)
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs a signature on a batch.
@@ -126,7 +124,7 @@ def _checked(signature: Signature, inputs: Mapping[str, Any]) -> list[np.ndarray
     for spec in signature.inputs:
         found = inputs[spec.alias]
         try:
-            array = _as_array(found, tf.dtypes.as_dtype(spec.dtype))
+            array = as_array(found, spec.dtype)
         except (ValueError, TypeError, OverflowError) as error:
             raise InvalidRequest(f"{spec.alias}: found {_short(found)}; allowed: {spec}") from error
         if not spec.fits(array.shape):
@@ -138,43 +136,6 @@ def _checked(signature: Signature, inputs: Mapping[str, Any]) -> list[np.ndarray
     if len(set(sizes.values())) > 1:
         raise InvalidRequest(f"inputs: found batches of different sizes: {sizes}")
     return arrays
-
-
-def _as_array(value: Any, dtype: tf.DType) -> np.ndarray:
-    """Returns `value` as an array of `dtype`, if that loses nothing.
-
-    NumPy alone would make NaN of None, 1 of 1.7 where integers are wanted, and infinity of what is
-    too large; and it would cut the zero bytes at the end of a serialized message.
-
-    Raises:
-        ValueError, TypeError, OverflowError: if it is ragged, or of another kind.
-    """
-    if dtype == tf.string:
-        texts = np.asarray(value, dtype=object)
-        if any(not isinstance(item, (str, bytes)) for item in texts.reshape(-1).tolist()):
-            raise TypeError("not text")
-        return texts
-    found = np.asarray(value)
-    if found.size and found.dtype.kind not in _kinds(dtype) and found.dtype != dtype.as_numpy_dtype:
-        raise TypeError(f"{found.dtype} is not {dtype.name}")
-    with np.errstate(over="ignore"):
-        converted = found.astype(dtype.as_numpy_dtype)
-    if dtype.is_integer:
-        is_kept = np.array_equal(converted, found)
-    else:
-        is_kept = np.array_equal(np.isfinite(converted), np.isfinite(found))
-    if found.size and not is_kept:
-        raise OverflowError(f"out of the range of {dtype.name}")
-    return converted
-
-
-def _kinds(dtype: tf.DType) -> str:
-    """Returns the NumPy kinds of values that a tensor of `dtype` takes."""
-    if dtype.is_bool:
-        return "b"
-    if dtype.is_integer:
-        return "iu"
-    return "cfiu" if dtype.is_complex else "fiu"
 
 
 def _short(value: Any) -> str:

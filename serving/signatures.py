@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-INIT_OP_SIGNATURE = "__saved_model_init_op"
-
 
 class InvalidRequest(ValueError):
     """A request that does not fit the signature it is for."""

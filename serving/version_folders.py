@@ -9,6 +9,14 @@ from typing import Any
 
 MANIFEST = Path("assets.extra", "tapeline.json")
 MODEL_CARD = Path("assets.extra", "model_card.json")
+WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
+"""Where TF Serving looks for the requests that warm a version up."""
+
+MAX_WARMUP_RECORDS = 1000
+"""With more of them TF Serving does not load a version."""
+
+
+_CHUNK = 2**20  # bytes; variables may be larger than memory
 
 
 def versions(base: Path) -> list[int]:
@@ -44,5 +52,13 @@ def content_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(_file_digest(path))
     return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.digest()

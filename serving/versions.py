@@ -92,8 +92,8 @@ def publish(
     base = root / model_name
     digest = content_digest(saved_model)
     made = _make_missing(base)
-    try:
-        with exclusive(root):
+    with exclusive(root, create=True):
+        try:
             # Another push that was refused may have taken back the folders that it made.
             base.mkdir(parents=True, exist_ok=True)
             remove_stale_staging(root)
@@ -115,11 +115,12 @@ def publish(
             _label(root, model_name, int(folder.name), is_new, config)
             _retire(base, config.keep_versions, root, labelled)
             return Publication(folder, is_new)
-    except BaseException:
-        for parent in made:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
+        except BaseException:
+            # Under the lock: a push that has it next must not lose the folder that it locked.
+            for parent in made:
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
+            raise
 
 
 def _put(

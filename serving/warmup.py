@@ -21,12 +21,9 @@ from serving.atomic_files import sync_folder
 from serving.config import BatchingConfig
 from serving.prediction_logs import read_logs
 from serving.saved_model_file import read_signatures
+from serving.version_folders import MAX_WARMUP_RECORDS, WARMUP_FILE
 
-WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
-"""Where TF Serving looks for the requests in a version."""
-
-MAX_RECORDS = 1000
-"""With more of them TF Serving does not load a version."""
+__all__ = ["WARMUP_FILE", "warmup_log", "warmup_sizes", "write_warmup_requests"]
 
 
 def warmup_sizes(batching: BatchingConfig) -> list[int]:
@@ -63,7 +60,7 @@ def write_warmup_requests(
         raise ValueError(
             f"signature: found {unknown} in {logs.name}; allowed: {', '.join(sorted(definitions))}"
         )
-    sizes = _thinned(sizes, MAX_RECORDS // max(1, len(requests)))
+    sizes = _thinned(sizes, MAX_WARMUP_RECORDS // max(1, len(requests)))
     path = version / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")

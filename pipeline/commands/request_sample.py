@@ -68,12 +68,19 @@ def request_sample(
         print(text)
     elif grpc is not None:
         chosen = {"version": number, "label": label}
-        print(python_snippet(grpc, name, chosen, sample))
+        secured = {"ca": ca, "cert": cert, "key": key} if options.is_secure_grpc else None
+        print(python_snippet(grpc, name, chosen, sample, secured))
     else:
         path = Target(name, number, label).rest_path
         address = f"{(url or _URL).rstrip('/')}{path}:{sample.verb}"
         files = {"--cacert": ca, "--cert": cert, "--key": key}
-        print(curl_line(address, text, files, ["tapeline", *sys.argv[1:], "--body"]))
+        print(curl_line(address, text, files, [*_program(), *sys.argv[1:], "--body"]))
+
+
+def _program() -> list[str]:
+    """Returns how this program was called; `tapeline` need not be on PATH."""
+    program = sys.argv[0]
+    return [sys.executable, "-m", "pipeline.cli"] if program.endswith(".py") else [program]
 
 
 def _signatures(asked: Asked, folder: Path | None) -> Mapping[str, Signature]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.predict.rows import Cell, Row
+from serving.array_values import STRING, as_array
 from serving.client.metadata import Signature, TensorSpec
-from serving.client.tensors import STRING, as_array
 
 
 def to_arrays(batch: Sequence[Row], signature: Signature) -> dict[str, np.ndarray]:

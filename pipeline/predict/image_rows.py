@@ -10,8 +10,8 @@ import numpy as np
 
 from pipeline.config_file import ConfigError, Problem
 from pipeline.predict.rows import Row, only_input
+from serving.array_values import STRING
 from serving.client.metadata import Signature, TensorSpec
-from serving.client.tensors import STRING
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")

@@ -11,7 +11,7 @@ from pipeline.predict.rows import Row
 from serving.client.examples import features_of, parse_example
 from serving.client.metadata import Signature
 
-_GZIP = b"\x1f\x8b"
+_GZIP = b"\x1f\x8b\x08"
 
 
 class RecordRows:
@@ -47,11 +47,20 @@ def is_tfrecord(path: Path) -> bool:
 def _compression(path: str) -> str:
     try:
         with Path(path).open("rb") as file:
-            return "GZIP" if file.read(2) == _GZIP else ""
+            return "GZIP" if _is_gzip(file.read(4)) else ""
     except OSError as error:
         raise ConfigError(
             Problem(path, "ROWS", str(error.strerror), "a TFRecord file of tf.Examples")
         ) from error
+
+
+def _is_gzip(start: bytes) -> bool:
+    """Returns whether a file of TFRecords that starts so is gzipped.
+
+    A plain one starts with the length of a record, whose first two bytes may be those of gzip by
+    chance. After these RFC 1952 has the only method there is, and flags of five bits.
+    """
+    return start[:3] == _GZIP and len(start) == 4 and start[3] < 0x20
 
 
 def read_records(path: str, compression: str = "") -> Iterator[bytes]:

@@ -45,6 +45,11 @@ class ServerOptions:
             raise ConfigError(Problem(_WHERE, "--url, --grpc", "both", "one of them"))
         return self.url is not None or self.grpc is not None
 
+    @property
+    def is_secure_grpc(self) -> bool:
+        """Whether gRPC is asked over TLS."""
+        return self.tls or any((self.ca, self.cert, self.key))
+
     def connect(self, model: str, retry: RetryPolicy) -> ServingClient:
         """Returns a client for a model on the server; nothing is asked yet.
 
@@ -58,8 +63,8 @@ class ServerOptions:
             if self.url is not None:
                 return RestClient(self.url, model, retry=retry, tls=tls)
             assert self.grpc is not None
-            is_secure = self.tls or any((self.ca, self.cert, self.key))
-            return GrpcClient(self.grpc, model, retry=retry, tls=tls if is_secure else None)
+            secured = tls if self.is_secure_grpc else None
+            return GrpcClient(self.grpc, model, retry=retry, tls=secured)
         except (OSError, ssl.SSLError) as error:
             files = ", ".join(str(path) for path in (self.ca, self.cert, self.key) if path)
             problem = Problem(files, "--ca, --cert, --key", str(error), "certificates in PEM")

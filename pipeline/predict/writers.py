@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
+import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,16 +28,24 @@ def json_lines_writer(stream: IO[str]) -> Write:
 
 def csv_writer(stream: IO[str]) -> Write:
     """Returns what writes an answer as a row of CSV, after a header; vectors and bytes as JSON."""
-    writer = csv.writer(stream, lineterminator="\n")
+    # The module quotes what its own end of line is made of: both characters are such, for readers.
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\r\n")
     is_first = True
+
+    def write_row(cells: Iterable[Any]) -> None:
+        writer.writerow(cells)
+        stream.write(line.getvalue().removesuffix("\r\n") + "\n")
+        line.seek(0)
+        line.truncate()
 
     def write(answer: Mapping[str, Any]) -> None:
         nonlocal is_first
         plain = _plain_answer(answer)
         if is_first:
-            writer.writerow(plain)
+            write_row(plain)
             is_first = False
-        writer.writerow(map(_cell, plain.values()))
+        write_row(map(_cell, plain.values()))
 
     return write
 
@@ -48,23 +57,33 @@ WRITERS = {"csv": csv_writer, "jsonl": json_lines_writer}
 def output_file(path: Path) -> Iterator[IO[str]]:
     """Opens a file for writing that takes its place once all is written, and not before.
 
+    A link stays one, to the new file. What is no file, such as a pipe or /dev/null, is written to
+    as it is.
+
     Raises:
         ConfigError: if it cannot be written there.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
         if path.is_dir():
             raise IsADirectoryError(21, "a folder")
+        is_stream = path.exists() and not path.is_file()
+        target = path if is_stream else path.resolve()
+        partial = target if is_stream else target.with_name(f".{target.name}.partial")
         stream = partial.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        found = error.strerror or str(error)
+    except (OSError, RuntimeError) as error:
+        # RuntimeError is that of links in a circle.
+        found = getattr(error, "strerror", None) or str(error)
         raise ConfigError(Problem(str(path), "--output", found, "a file to write")) from error
+    if is_stream:
+        with stream:
+            yield stream
+        return
     try:
         with stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(partial, path)
+        os.replace(partial, target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

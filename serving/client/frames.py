@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 from grpc import StatusCode
 
+from serving.array_values import STRING, as_array
 from serving.client.errors import ServingClientError, invalid_argument
 from serving.client.metadata import Signature
-from serving.client.tensors import STRING, as_array
 
 if TYPE_CHECKING:
     import pandas as pd

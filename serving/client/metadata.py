@@ -11,8 +11,10 @@ from urllib.parse import quote
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from serving.array_values import STRING
 from serving.client.api import MESSAGES
-from serving.client.tensors import DTYPE_NAMES, DTYPES, STRING, dtype_name
+from serving.client.tensors import DTYPE_NAMES, DTYPES, dtype_name
+from serving.saved_model_graph import for_requests, served_signatures
 
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
@@ -131,8 +133,7 @@ def signatures_of_protos(definitions: Mapping[str, Any]) -> dict[str, Signature]
             _specs(definition.outputs, _spec_of_proto),
             definition.method_name,
         )
-        for name, definition in sorted(definitions.items())
-        if name != "__saved_model_init_op"
+        for name, definition in for_requests(definitions).items()
     }
 
 
@@ -144,8 +145,7 @@ def signatures_of_json(definitions: Mapping[str, Any]) -> dict[str, Signature]:
             _specs(definition.get("outputs", {}), _spec_of_json),
             definition.get("method_name", ""),
         )
-        for name, definition in sorted(definitions.items())
-        if name != "__saved_model_init_op"
+        for name, definition in for_requests(definitions).items()
     }
 
 
@@ -160,10 +160,10 @@ def read_signatures(saved_model: Path) -> dict[str, Signature]:
         model = MESSAGES["SavedModel"].FromString(content)
     except (OSError, DecodeError) as error:
         raise ValueError(f"{saved_model}: found {error}; allowed: a SavedModel") from error
-    for graph in model.meta_graphs:
-        if list(graph.meta_info_def.tags) == ["serve"]:
-            return signatures_of_protos(graph.signature_def)
-    raise ValueError(f"{saved_model}: found no graph tagged serve; allowed: a SavedModel with one")
+    try:
+        return signatures_of_protos(served_signatures(model))
+    except ValueError as error:
+        raise ValueError(f"{saved_model}: {error}") from error
 
 
 def _specs(infos: Mapping[str, Any], read: Callable[[Any], TensorSpec]) -> dict[str, TensorSpec]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import httpcore
 import httpx
 import numpy as np
 from grpc import StatusCode
@@ -22,6 +23,7 @@ from serving.client.metadata import (
     signatures_of_json,
 )
 from serving.client.rest_json import outputs_of, predict_body, to_bytes
+from serving.client.rest_transport import DeadlineTransport, until
 from serving.client.retries import Deadline, RetryPolicy
 from serving.client.tls import TLS
 
@@ -46,13 +48,12 @@ class RestClient(ServingClient):
         retry: RetryPolicy | None = None,
         tls: TLS | None = None,
     ) -> None:
-        parsed = httpx.URL(url)
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError(f"url: found {url!r}; allowed: http://HOST:PORT or https://HOST:PORT")
+        parsed = _parsed(url)
         super().__init__(url.rstrip("/"), model, timeout=timeout, retry=retry)
         is_secure = parsed.scheme == "https"
         # In the clear there is nothing to verify, nor a reason to load the authorities.
-        self._http = httpx.Client(verify=(tls or TLS()).context() if is_secure else False)
+        context = (tls or TLS()).context() if is_secure else None
+        self._http = httpx.Client(transport=DeadlineTransport(parsed, context))
 
     def close(self) -> None:
         self._http.close()
@@ -112,34 +113,40 @@ class RestClient(ServingClient):
             ]
 
     def _ask(self, method: str, path: str, within: Deadline, body: bytes | None = None) -> Any:
-        """Returns the JSON of an answer.
-
-        httpx bounds each read, not all of them: the clock is looked at between these, so that an
-        answer that comes drop by drop ends as well.
-        """
-        left = within.remaining()
+        """Returns the JSON of an answer."""
+        headers = {"Content-Type": "application/json"} if body is not None else None
         try:
-            with self._http.stream(
-                method,
-                self.endpoint + path,
-                content=body,
-                headers={"Content-Type": "application/json"} if body is not None else None,
-                timeout=left,
-            ) as response:
-                content = bytearray()
-                for chunk in response.iter_bytes():
-                    content += chunk
-                    within.remaining()
-        except httpx.TimeoutException as error:
+            with until(within):
+                response = self._http.request(
+                    method, self.endpoint + path, content=body, headers=headers
+                )
+        except httpcore.TimeoutException as error:
             raise within.exceeded() from error
-        except httpx.TransportError as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise ServingClientError(
                 StatusCode.UNAVAILABLE, f"{self.endpoint}: {error or type(error).__name__}"
             ) from error
+        except httpx.RequestError as error:
+            raise ServingClientError(
+                StatusCode.INTERNAL, f"{path}: not an answer of TF Serving: {error}"
+            ) from error
         if response.status_code != 200:
-            raise _error_of(response, bytes(content))
+            raise _error_of(response)
         with _read(path):
-            return json.loads(bytes(content))
+            return json.loads(response.content)
+
+
+def _parsed(url: str) -> httpx.URL:
+    refused = ValueError(f"url: found {url!r}; allowed: http://HOST:PORT or https://HOST:PORT")
+    try:
+        parsed = httpx.URL(url)
+        is_address = parsed.scheme in ("http", "https") and bool(parsed.host)
+        is_address &= parsed.port is None or 0 < parsed.port < 2**16
+    except (httpx.InvalidURL, ValueError) as error:
+        raise refused from error
+    if not is_address or parsed.query or parsed.fragment:
+        raise refused
+    return parsed
 
 
 @contextlib.contextmanager
@@ -162,8 +169,8 @@ def _examples_body(name: str | None, examples: list[Any], context: Any) -> bytes
     return to_bytes(body)
 
 
-def _error_of(response: httpx.Response, content: bytes) -> ServingClientError:
-    text = content.decode("utf-8", "replace")
+def _error_of(response: httpx.Response) -> ServingClientError:
+    text = response.content.decode("utf-8", "replace")
     with contextlib.suppress(ValueError, TypeError, KeyError):
         text = str(json.loads(text)["error"])
     message = text.strip()[:2000] or f"HTTP {response.status_code} {response.reason_phrase}"

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from serving.array_values import STRING, as_array
 from serving.client.metadata import Signature, TensorSpec
-from serving.client.tensors import BFLOAT16, STRING
+from serving.client.tensors import BFLOAT16
 
 
 def predict_body(signature_name: str, arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -61,8 +62,10 @@ def _array(name: str, value: Any, spec: TensorSpec) -> np.ndarray:
             texts = np.empty(array.shape, object)
             texts.reshape(-1)[:] = [_decoded(item) for item in array.reshape(-1).tolist()]
             array = texts
+        elif spec.dtype is None:  # of no type that is known here
+            array = np.array(value)
         else:
-            array = np.array(value, spec.dtype)
+            array = as_array(value, spec.dtype)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{name}: found {error}; allowed: {spec}") from error
     if array.size == 0 and spec.shape is not None and array.ndim < len(spec.shape):

@@ -1,4 +1,4 @@
-"""TensorProto to NumPy and back, and what a value loses as a tensor: nothing.
+"""TensorProto to NumPy and back.
 
 No TensorFlow: works on its TensorProto and on any message with the same fields. The layout of the
 fields is that of `tensorflow/core/framework/tensor.proto`. Strings are object arrays of bytes.
@@ -12,7 +12,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-STRING = np.dtype(object)
+from serving.array_values import STRING, as_bytes
+
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 # tensorflow/core/framework/types.proto: number -> name, NumPy's type, field of single values.
@@ -72,7 +73,7 @@ def fill_proto(proto: Any, array: np.ndarray) -> None:
     for size in array.shape:
         shape.dim.add(size=size)
     if array.dtype == STRING:
-        proto.string_val.extend(map(_as_bytes, array.reshape(-1).tolist()))
+        proto.string_val.extend(map(as_bytes, array.reshape(-1).tolist()))
     else:
         native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
         proto.tensor_content = native.tobytes()
@@ -117,38 +118,6 @@ def from_proto(proto: Any) -> np.ndarray:
     return values.reshape(shape)
 
 
-def as_array(value: Any, dtype: np.dtype) -> np.ndarray:
-    """Returns `value` as an array of `dtype`, if that loses nothing but digits of a float.
-
-    NumPy alone would make NaN of None, 1 of 1.7 where integers are wanted, and infinity of what is
-    too large; and it would cut the zero bytes at the end of a serialized message.
-
-    Raises:
-        ValueError, TypeError, OverflowError: if it is ragged, or of another kind.
-    """
-    if dtype == STRING:
-        texts = np.array(value, dtype=object)
-        flat = texts.reshape(-1)
-        flat[:] = [_as_bytes(item) for item in flat.tolist()]
-        return flat.reshape(texts.shape)
-    found = np.asarray(value)
-    if found.dtype == dtype:
-        return found
-    if found.size and found.dtype.kind not in _kinds(dtype):
-        raise TypeError(f"{found.dtype} is not {dtype.name}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        converted = found.astype(dtype)
-    if dtype.kind in "iu":
-        is_kept = np.array_equal(converted, found)
-    elif dtype.kind == "b":
-        is_kept = True
-    else:
-        is_kept = np.array_equal(np.isfinite(converted), np.isfinite(found))
-    if found.size and not is_kept:
-        raise OverflowError(f"out of the range of {dtype.name}")
-    return converted
-
-
 def _values(field: Any, dtype: np.dtype) -> np.ndarray:
     """Returns the values of a `*_val` field as an array of one dimension."""
     if dtype == STRING:
@@ -167,20 +136,3 @@ def _values(field: Any, dtype: np.dtype) -> np.ndarray:
         if int(held.min()) < limits.min or int(held.max()) > limits.max:
             raise InvalidTensor(f"found a value out of the range of {dtype.name}")
     return held.astype(narrow).view(dtype)
-
-
-def _as_bytes(item: Any) -> bytes:
-    if isinstance(item, bytes):
-        return item
-    if isinstance(item, str):
-        return item.encode("utf-8")
-    raise TypeError(f"found {type(item).__name__}; allowed: bytes or text")
-
-
-def _kinds(dtype: np.dtype) -> str:
-    """Returns NumPy's kinds of values that a tensor of `dtype` takes."""
-    if dtype.kind == "b":
-        return "b"
-    if dtype.kind in "iu":
-        return "iu"
-    return "cfiu" if dtype.kind == "c" else "fiu"

@@ -14,9 +14,8 @@ from grpc import StatusCode
 from serving.server.errors import ServingError, invalid_argument
 from serving.server.servable import Servable
 from serving.server.tensorflow_errors import as_serving_error
+from serving.version_folders import MAX_WARMUP_RECORDS, WARMUP_FILE
 
-WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
-MAX_RECORDS = 1000
 DEFAULT_SIGNATURE = "serving_default"
 
 
@@ -32,9 +31,9 @@ def warm_up(servable: Servable, folder: Path) -> int:
     count = 0
     for log in _records(path):
         count += 1
-        if count > MAX_RECORDS:
+        if count > MAX_WARMUP_RECORDS:
             raise invalid_argument(
-                f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}"
+                f"Number of warmup records exceeds the maximum ({MAX_WARMUP_RECORDS}) at {path}"
             )
         try:
             _run(servable, log)

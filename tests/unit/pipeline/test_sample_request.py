@@ -17,8 +17,9 @@ import tensorflow as tf  # isort: skip
 from tensorflow_serving.apis import prediction_log_pb2  # isort: skip
 
 from pipeline.config_file import ConfigError
-from pipeline.sample_request import WARMUP_FILE, curl_line, python_snippet, sample_request
+from pipeline.sample_request import curl_line, python_snippet, sample_request
 from serving.client.metadata import CLASSIFY_METHOD, Signature, TensorSpec
+from serving.version_folders import WARMUP_FILE
 
 PREDICT = "tensorflow/serving/predict"
 STRINGS = TensorSpec(np.dtype(object), (None,))
@@ -141,6 +142,35 @@ def test_curl_line_when_the_body_is_too_long_for_an_argument_then_piped() -> Non
     assert line == (
         "tapeline request-sample 'my model' --body | curl -d @- http://h/v1/models/m:predict"
     )
+
+
+def test_curl_line_when_the_body_is_too_long_in_bytes_then_piped() -> None:
+    line = curl_line("http://h/v1/models/m:predict", "ö" * 60_000, {}, ["tapeline"])
+    assert line.startswith("tapeline | curl ")
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        (None, "GrpcClient('h:1', 'm') as"),
+        ({"ca": None, "cert": None, "key": None}, "GrpcClient('h:1', 'm', tls=TLS()) as"),
+        (
+            {"ca": Path("my ca.pem"), "cert": Path("c.pem"), "key": Path("k.pem")},
+            "GrpcClient('h:1', 'm', tls=TLS(ca=Path('my ca.pem'), cert=Path('c.pem'), "
+            "key=Path('k.pem'))) as",
+        ),
+    ],
+    ids=["clear", "system", "files"],
+)
+def test_snippet_when_the_server_is_asked_over_tls_then_the_program_does(
+    version, tls, expected
+) -> None:
+    program = python_snippet("h:1", "m", {}, sample_request(version, "pair", SIGNATURES, 1), tls)
+    assert expected in program
+    imports = program.partition("\nwith ")[0]
+    names: dict = {}
+    exec(imports, names)
+    assert {"TLS", "Path", "GrpcClient"} <= set(names)
 
 
 def test_snippet_when_a_value_is_not_finite_then_still_a_program(version) -> None:

@@ -63,6 +63,30 @@ def test_set_batching_when_the_sizes_change_then_a_server_could_load_the_version
         assert max(sizes) <= largest
 
 
+@pytest.mark.parametrize("wanted", [(2, 4), (4, 16), (2, 8, 32)], ids=str)
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_set_batching_when_killed_then_the_next_call_leaves_all_requests(
+    version, monkeypatch, wanted, steps
+):
+    replace = os.replace
+    left = iter(range(steps))
+
+    def replace_or_die(source, target):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "replace", replace_or_die)
+        set_batching(version, batching(*wanted))
+
+    set_batching(version, batching(*wanted))
+
+    assert sizes_of(version) == list(wanted)
+    assert parse_batching((version / VERSION_BATCHING_FILE).read_text()) == batching(*wanted)
+    assert not list(version.rglob(".*"))
+
+
 def test_set_batching_when_nothing_changes_then_touches_nothing(version, replaced):
     set_batching(version, batching(2, 8))
     assert replaced == []

@@ -1,7 +1,9 @@
 """The serving directory in the hands of one push after another: versions, manifest, files."""
 
+import hashlib
 import json
 import os
+import tracemalloc
 
 import pytest
 from google.protobuf import text_format
@@ -330,6 +332,20 @@ def test_server_files_when_only_batching_changes_then_only_that_file_is_written(
     assert not again.is_new
     assert (root / "models.config").stat().st_mtime_ns == 1
     assert parse_batching((root / "batching.config").read_text()).max_batch_size == 7
+
+
+def test_content_digest_when_a_file_is_large_then_never_held_whole(tmp_path):
+    with (tmp_path / "variables").open("wb") as file:
+        file.truncate(2**26)
+    tracemalloc.start()
+    try:
+        found = content_digest(tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    whole = hashlib.sha256(bytes(2**26)).digest()
+    assert found == hashlib.sha256(b"variables\0" + whole).hexdigest()
+    assert peak < 2**24
 
 
 def test_content_digest_when_a_name_or_a_byte_differs_then_differs(tmp_path, write_plain_model):

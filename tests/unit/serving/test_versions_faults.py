@@ -171,8 +171,8 @@ def test_server_files_when_writing_fails_then_the_old_ones_are_whole(
     assert len(before) == 3
     write_text = Path.write_text
 
-    def half(path, text):
-        write_text(path, text[: len(text) // 2])
+    def half(path, text, **options):
+        write_text(path, text[: len(text) // 2], **options)
         raise OSError(28, "No space left on device")
 
     def fail(_source, _target):

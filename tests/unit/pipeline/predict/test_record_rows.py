@@ -62,6 +62,15 @@ def test_records_when_the_signature_takes_examples_then_as_they_are(write, spec)
     assert row.features == {"examples": record}
 
 
+@pytest.mark.parametrize("length", [0x8B1F, 0x078B1F], ids=hex)
+def test_records_when_the_length_of_the_first_looks_like_gzip_then_read(
+    write, spec, length
+) -> None:
+    record = b"x" * length
+    rows = RecordRows([write(record)]).read(spec(examples=("object", [None])))
+    assert [row.features["examples"] == record for row in rows] == [True]
+
+
 @pytest.mark.parametrize(
     ("features", "error"),
     [

@@ -59,6 +59,12 @@ def test_version_when_named_then_goes_before_that_of_the_folder(model, tmp_path)
     [
         pytest.param({"url": "host:8501"}, "--url: found 'host:8501'; allowed: http://", id="url"),
         pytest.param(
+            {"url": "http://[::1"}, r"--url: found 'http://\[::1'; allowed: http://", id="bracket"
+        ),
+        pytest.param(
+            {"url": "http://h:abc"}, "--url: found 'http://h:abc'; allowed: http://", id="port"
+        ),
+        pytest.param(
             {"grpc": "h:1", "ca": "nowhere.pem"}, "nowhere.pem: --ca, --cert, --key: found", id="ca"
         ),
         pytest.param(

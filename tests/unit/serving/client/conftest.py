@@ -52,10 +52,11 @@ class Model:
 
     Attributes:
         faults: what the next requests meet, one each: an error, `reset` (the connection breaks),
-            `hang` (no answer until the test ends), `drip` (an answer without end), or bytes, which
-            REST answers as they are.
+            `hang` (no answer until the test ends), `drip` and `drip headers` (an answer that takes
+            ten seconds), or bytes, which REST answers as they are.
         asked: (method, model, version, label, signature) of each request that came.
         output: name of the answer to the signature `one`.
+        dtype: of that answer.
     """
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class Model:
         self.connections: set[Any] = set()
         self.states: list[tuple[int, int, int, str]] = [(2, 20, 0, ""), (1, 30, 0, "")]
         self.output = "only"
+        self.dtype = tf.float32
         self.over = threading.Event()
 
     def next_fault(self) -> Any:
@@ -91,7 +93,7 @@ class Model:
             ),
             "one": meta_graph_pb2.SignatureDef(
                 inputs={"x": inputs["x"]},
-                outputs={self.output: info(tf.float32, [None])},
+                outputs={self.output: info(self.dtype, [None])},
                 method_name=method,
             ),
         }
@@ -102,7 +104,7 @@ class Model:
             assert inputs[name].dtype == dtype, (name, inputs[name].dtype)
         x = inputs["x"]
         if signature == "one":
-            return {self.output: x.sum(1)}
+            return {self.output: x.sum(1).astype(self.dtype.as_numpy_dtype)}
         words = inputs["word"]
         return {
             "sum": x.sum(1),
@@ -184,8 +186,8 @@ class RestHandler(BaseHTTPRequestHandler):
         elif fault == "hang":
             model.over.wait()
             self.close_connection = True
-        elif fault == "drip":
-            self.drip()
+        elif fault in ("drip", "drip headers"):
+            self.drip(in_headers=fault == "drip headers")
         elif isinstance(fault, bytes):
             self.send(200, fault)
         elif fault is not None:
@@ -208,13 +210,18 @@ class RestHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def drip(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "1000000")
-        self.end_headers()
+    def drip(self, in_headers: bool) -> None:
+        """Answers one byte at a time, each well within what a client may wait for a byte."""
+        body = json.dumps(self.status({})).encode().ljust(500)
+        headers = b"HTTP/1.1 200 OK\r\nX-Drop: " + b"x" * 500 + b"\r\n"
+        headers += f"Content-Length: {len(body)}\r\n\r\n".encode()
+        if not in_headers:
+            self.wfile.write(headers)
         with contextlib.suppress(OSError):
-            while not self.model.over.wait(0.02):
-                self.wfile.write(b" ")
+            for byte in headers + body if in_headers else body:
+                if self.model.over.wait(0.02):
+                    break
+                self.wfile.write(bytes([byte]))
         self.close_connection = True
 
     def status(self, request: dict) -> dict:
@@ -283,7 +290,7 @@ class GrpcService(
             (method, spec.name, version, spec.version_label or None, spec.signature_name or None)
         )
         fault = self.model.next_fault()
-        if fault in ("hang", "drip"):
+        if fault in ("hang", "drip", "drip headers"):
             self.model.over.wait()
         if fault == "reset":
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from grpc import StatusCode
 
+import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
+
+import tensorflow as tf  # isort: skip
+
 from serving.client import RestClient, ServingClientError, Signature, TensorSpec
 from serving.client.rest_json import outputs_of, predict_body, tensor_to_json
 
 FLOAT = TensorSpec(np.dtype(np.float32), (None, 2))
+UINT64 = TensorSpec(np.dtype(np.uint64), (None,))
 TEXT = TensorSpec(np.dtype(object), (None,))
 
 
@@ -18,7 +23,13 @@ def protocol() -> str:
     return "rest"
 
 
-@pytest.mark.parametrize("url", ["localhost:8501", "ftp://host", "http://", "/path", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8501", "ftp://host", "http://", "/path", "", "http://h:abc", "http://h:99999",
+        "http://h:0", "http://h:-1", "http://[::1", "http://a\0", "http://h?x=1", "http://xn--a.b",
+    ],
+)  # fmt: skip
 def test_client_when_the_address_is_none_then_refused(url) -> None:
     with pytest.raises(ValueError, match=r"url: found .*; allowed: http://HOST:PORT"):
         RestClient(url, "model")
@@ -76,6 +87,14 @@ def test_answer_when_it_is_not_tf_servings_then_internal(client, model, answer) 
     assert caught.value.code is StatusCode.INTERNAL
 
 
+def test_answer_when_it_is_not_in_the_encoding_it_names_then_internal(client, model) -> None:
+    model.faults = [(200, b"no gzip", {"Content-Encoding": "gzip"})]
+    with pytest.raises(ServingClientError, match="not an answer of TF Serving: ") as caught:
+        client.status()
+    assert caught.value.code is StatusCode.INTERNAL
+    assert len(model.asked) == 1
+
+
 def signature(**outputs: TensorSpec) -> Signature:
     return Signature({}, outputs, "tensorflow/serving/predict")
 
@@ -106,6 +125,7 @@ def test_tensor_when_it_is_a_scalar_then_a_value() -> None:
         pytest.param([[1, 2.5]], FLOAT, [[1, 2.5]], id="numbers"),
         pytest.param([], FLOAT, np.zeros([0, 2]), id="none"),
         pytest.param({"b64": "AA=="}, TensorSpec(np.dtype(object), ()), b"\0", id="scalar bytes"),
+        pytest.param([2**64 - 1, 1], UINT64, [2**64 - 1, 1], id="large"),
         pytest.param(["\u00f6"], TEXT, ["ö".encode()], id="text"),
     ],
 )
@@ -121,7 +141,7 @@ def test_output_when_it_is_the_only_one_then_read_without_a_name(outputs, spec, 
         pytest.param({"predictions": []}, "found an answer without outputs", id="row format"),
         pytest.param({"outputs": [1]}, "found one output; allowed: the outputs", id="one"),
         pytest.param({"outputs": {"a": [1]}}, r"found \['a'\]; allowed: the outputs", id="missing"),
-        pytest.param({"outputs": {"a": ["x"], "b": ["x"]}}, "a: found could not", id="text"),
+        pytest.param({"outputs": {"a": ["x"], "b": ["x"]}}, "a: found <U1 is not", id="text"),
         pytest.param({"outputs": {"a": [[1], [1, 2]], "b": []}}, "a: found ", id="ragged"),
         pytest.param({"outputs": {"a": [[1, 1]], "b": [1]}}, "b: found int in place of", id="int"),
         pytest.param({"outputs": {"a": [[1, 1]], "b": [{"b64": "?"}]}}, "b: found ", id="base64"),
@@ -130,3 +150,33 @@ def test_output_when_it_is_the_only_one_then_read_without_a_name(outputs, spec, 
 def test_outputs_when_they_are_not_the_signatures_then_refused(answer, error) -> None:
     with pytest.raises(ValueError, match=error):
         outputs_of(answer, signature(a=FLOAT, b=TEXT))
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (1.7, "int64"), (300, "uint8"), (-1, "uint64"), (2**64, "uint64"), (2**63, "int64"),
+        (True, "float32"), (1, "bool"), (1e39, "float32"), (None, "float32"), ("1", "int32"),
+    ],
+)  # fmt: skip
+def test_output_when_its_type_would_lose_some_of_it_then_refused(value, dtype) -> None:
+    spec = TensorSpec(np.dtype(dtype), (None,))
+    with pytest.raises(ValueError, match=r"only: found .*; allowed: "):
+        outputs_of({"outputs": [value]}, signature(only=spec))
+
+
+def test_answer_when_a_newer_version_gives_fractions_then_none_is_lost(client, model) -> None:
+    model.dtype = tf.int32
+    assert client.predict({"x": [[1, 2]]}, signature="one")["only"].tolist() == [3]
+    model.dtype = tf.float32
+    answer = client.predict({"x": [[1, 0.5]]}, signature="one")["only"]
+    assert (answer.dtype, answer.tolist()) == (np.float32, [1.5])
+
+
+def test_answer_when_it_has_fractions_of_integers_then_internal(client, model) -> None:
+    model.dtype = tf.int32
+    client.predict({"x": [[1, 2]]}, signature="one")
+    model.faults = [b'{"outputs": [1.5]}']
+    with pytest.raises(ServingClientError, match=r"only: found .*; allowed: int32") as caught:
+        client.predict({"x": [[1, 2]]}, signature="one")
+    assert caught.value.code is StatusCode.INTERNAL

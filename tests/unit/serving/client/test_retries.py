@@ -81,7 +81,7 @@ def test_request_when_attempts_are_limited_then_asked_as_often(make_client, mode
     assert len(model.asked) == 3
 
 
-@pytest.mark.parametrize("fault", ["hang", "drip"])
+@pytest.mark.parametrize("fault", ["hang", "drip", "drip headers"])
 def test_request_when_no_answer_comes_then_deadline_exceeded(client, model, fault) -> None:
     model.faults = [fault]
     error = failing(client, timeout=0.3)
@@ -149,6 +149,38 @@ def test_policy_when_the_server_asks_to_wait_then_waits_no_less(sleeps) -> None:
 
     assert RetryPolicy().call(attempt, Deadline(1000)) == "answer"
     assert sleeps == [7.0]
+
+
+def test_policy_when_the_server_ran_out_of_time_then_that_is_not_retried_as_what_came_before(
+    sleeps,
+) -> None:
+    codes = [StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED]
+
+    def attempt(within: Deadline) -> None:
+        raise ServingClientError(codes.pop(0), "the server's words")
+
+    with pytest.raises(ServingClientError) as caught:
+        RetryPolicy().call(attempt, Deadline(1000))
+    assert caught.value.code is StatusCode.DEADLINE_EXCEEDED
+    assert len(sleeps) == 1
+
+
+def test_policy_when_the_deadline_cuts_an_attempt_short_then_says_what_was_heard_before(
+    sleeps, monkeypatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("serving.client.retries.time.monotonic", lambda: now[0])
+    deadline = Deadline(10)
+    errors = [(1, StatusCode.UNAVAILABLE, "queue is full"), (9, StatusCode.DEADLINE_EXCEEDED, "")]
+
+    def attempt(within: Deadline) -> None:
+        took, code, message = errors.pop(0)
+        now[0] += took
+        raise ServingClientError(code, message)
+
+    with pytest.raises(ServingClientError, match="UNAVAILABLE: queue is full"):
+        RetryPolicy().call(attempt, deadline)
+    assert not errors
 
 
 def test_policy_when_another_error_comes_then_it_is_not_hidden(sleeps) -> None:

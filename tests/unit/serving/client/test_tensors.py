@@ -11,13 +11,12 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 import tensorflow as tf  # isort: skip
 from tensorflow.core.framework import tensor_pb2  # isort: skip
 
+from serving.array_values import STRING, as_array
 from serving.client.api import MESSAGES
 from serving.client.tensors import (
     DTYPE_NAMES,
     MAX_REPEATED,
-    STRING,
     InvalidTensor,
-    as_array,
     fill_proto,
     from_proto,
 )
@@ -191,3 +190,7 @@ def test_value_of_text_when_made_an_array_then_the_callers_is_left_alone() -> No
     given = np.array(["a"], object)
     as_array(given, STRING)
     assert given.tolist() == ["a"]
+
+
+def test_value_when_integers_are_large_and_small_then_each_is_kept() -> None:
+    assert as_array([[2**64 - 1], [1]], np.dtype(np.uint64)).tolist() == [[2**64 - 1], [1]]
