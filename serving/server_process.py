@@ -56,7 +56,7 @@ def embedded_server(flags: Sequence[str], processes: int = 1) -> Iterator[Runnin
     Raises:
         ServerFailed: if its models are not loaded within 120 s.
     """
-    command = [sys.executable, "-m", "serving.server", *flags, "--port=0", "--rest_api_port=0"]
+    command = [sys.executable, "-m", "serving.server", *flags, "--port=0", "--rest_api_port=-1"]
     with server_process([*command, f"--processes={processes}"]) as server:
         yield server
 

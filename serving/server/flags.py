@@ -21,6 +21,9 @@ from tensorflow_serving.config import model_server_config_pb2
 from serving.config import BatchingConfig
 from serving.text_configs import Tls, parse_batching, parse_models, parse_monitoring, parse_ssl
 
+FREE_REST_PORT = -1
+"""The `--rest_api_port` that takes a free one; tensorflow_model_server has no spelling for it."""
+
 _Parsed = TypeVar("_Parsed")
 
 
@@ -33,7 +36,7 @@ class Flags:
     """The flags by name; defaults are tensorflow_model_server's where it has the flag."""
 
     port: int = 8500
-    rest_api_port: int | None = None
+    rest_api_port: int = 0
     host: str = "127.0.0.1"
     model_name: str = "default"
     model_base_path: str = ""
@@ -49,6 +52,8 @@ class Flags:
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
     allow_version_labels_for_unavailable_models: bool = False
+    force_allow_any_version_labels_for_unavailable_models: bool = False
+    servable_versions_always_present: bool = False
     enable_model_warmup: bool = True
     tensorflow_intra_op_parallelism: int = 0
     grpc_channel_arguments: str = ""
@@ -64,22 +69,25 @@ class Flags:
 
 _HELP = {
     "port": "gRPC port; 0: a free one, which the ready line names",
-    "rest_api_port": "REST port; 0: a free one; left out: no REST",
+    "rest_api_port": "REST port; 0: no REST; -1: a free one, which the ready line names",
     "host": "address to listen on; the default is reached from this machine alone",
     "model_name": "name of the model, where no models.config names them",
     "model_base_path": "absolute folder of its numeric version folders",
     "model_config_file": "ModelServerConfig as text: many models, policies, labels",
     "model_config_file_poll_wait_seconds": "read that file again so often; 0: never",
-    "file_system_poll_wait_seconds": "look for new versions so often; 0: once; below 0: never",
+    "file_system_poll_wait_seconds": "look for new versions so often; 0: once",
     "enable_batching": "run requests together",
     "batching_parameters_file": "BatchingParameters as text; needs --enable_batching",
-    "enable_per_model_batching_parameters": "take batching_params.pbtxt from version folders",
+    "enable_per_model_batching_parameters": "take batching_params.pbtxt from version folders, "
+    "where batching is on",
     "monitoring_config_file": "MonitoringConfig as text: Prometheus metrics on the REST port",
     "ssl_config_file": "SSLConfig as text, PEM inline: TLS for gRPC; REST stays plain",
     "rest_api_timeout_in_ms": "a REST request's time, its body's included; 0: no limit",
     "max_num_load_retries": "tries after a first load that failed",
     "load_retry_interval_micros": "time between them",
     "allow_version_labels_for_unavailable_models": "take labels on versions not loaded yet",
+    "force_allow_any_version_labels_for_unavailable_models": "move labels to such versions as well",
+    "servable_versions_always_present": "serve the last versions on when all folders are gone",
     "enable_model_warmup": "run the warmup requests of a version before it is served",
     "tensorflow_intra_op_parallelism": "threads of one operation; 0: as many as cores",
     "grpc_channel_arguments": "key=value,... for the gRPC server",
@@ -141,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     for field in fields(Flags):
         group = own if field.name in _OWN else shared
         help_text = _HELP[field.name]
-        if field.default not in ("", None):
+        if field.default != "":
             help_text += f" (default {str(field.default).lower()})"
         if _is_boolean(field):
             group.add_argument(
@@ -153,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
                 help=help_text,
             )
         else:
-            kind = int if field.default is None else type(field.default)
+            kind = type(field.default)
             metavar = {int: "N", float: "SECONDS", str: "TEXT"}[kind]
             group.add_argument(f"--{field.name}", type=kind, metavar=metavar, help=help_text)
     return parser
@@ -171,17 +179,15 @@ def _check(flags: Flags) -> None:
         raise InvalidFlags("one of --model_base_path and --model_config_file is needed")
     if flags.batching_parameters_file and not flags.enable_batching:
         raise InvalidFlags("You supplied --batching_parameters_file without --enable_batching")
-    if flags.enable_per_model_batching_parameters and not flags.enable_batching:
-        raise InvalidFlags("--enable_per_model_batching_parameters needs --enable_batching")
-    for name in ("port", "rest_api_port"):
-        port = getattr(flags, name)
-        if port is not None and not 0 <= port <= 65535:
-            raise InvalidFlags(f"--{name}: found {port}; allowed: 0 to 65535")
+    for name, least in (("port", 0), ("rest_api_port", FREE_REST_PORT)):
+        if not least <= getattr(flags, name) <= 65535:
+            raise InvalidFlags(f"--{name}: found {getattr(flags, name)}; allowed: {least} to 65535")
     if flags.port == flags.rest_api_port and flags.port != 0:
         raise InvalidFlags(
             f"--rest_api_port: found {flags.port}, which is --port; allowed: another one"
         )
     for name, least in (
+        ("file_system_poll_wait_seconds", 0),
         ("processes", 0),
         ("rest_api_timeout_in_ms", 0),
         ("max_num_load_retries", 0),

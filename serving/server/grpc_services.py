@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import grpc
+import numpy as np
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from tensorflow_serving.apis import (
@@ -26,6 +27,7 @@ from tensorflow_serving.apis import (
 
 from serving.server import answers, examples, tensors
 from serving.server.admission import Admission
+from serving.server.decoding import Decoder
 from serving.server.errors import ServingError, invalid_argument
 from serving.server.manager import ModelManager, Wanted
 from serving.server.metrics import Metrics
@@ -63,6 +65,7 @@ class GrpcServices:
         self._manager = manager
         self._peers = peers
         self._admission = admission
+        self._decoder = Decoder()
         self._metrics = metrics
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -108,7 +111,8 @@ class GrpcServices:
             code, details, model, answer = StatusCode.OK, "", "", b""
             try:
                 with self._admission:
-                    request = method.request.FromString(message)
+                    parse = method.request.FromString
+                    request = await self._decoder.run(len(message), parse, message)
                     model = method.model(request)
                     answer = (await method.answer(request)).SerializeToString()
             except ServingError as error:
@@ -139,9 +143,7 @@ class GrpcServices:
                     StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
                 )
             wanted_outputs = _output_filter(request.output_filter, signature.outputs)
-            arrays = {
-                alias: tensors.to_array(tensor, alias) for alias, tensor in request.inputs.items()
-            }
+            arrays = await self._decoder.run(request.ByteSize(), _arrays, request)
             outputs = await servable.run(name, arrays, wanted_outputs)
             response = predict_pb2.PredictResponse()
             _fill_spec(response.model_spec, servable, name)
@@ -153,7 +155,7 @@ class GrpcServices:
         wanted = _wanted(request)
         with self._manager.lease(wanted) as servable:
             name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
-            serialized = examples.serialized_examples(request.input)
+            serialized = await self._examples(request)
             classes = await examples.classify(servable, name, serialized)
             self._count_examples(servable, len(serialized))
             response = classification_pb2.ClassificationResponse()
@@ -165,7 +167,7 @@ class GrpcServices:
         wanted = _wanted(request)
         with self._manager.lease(wanted) as servable:
             name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
-            serialized = examples.serialized_examples(request.input)
+            serialized = await self._examples(request)
             values = await examples.regress(servable, name, serialized)
             self._count_examples(servable, len(serialized))
             response = regression_pb2.RegressionResponse()
@@ -187,7 +189,7 @@ class GrpcServices:
         with self._manager.lease(_wanted(tasks[0])) as servable:
             names = [task.model_spec.signature_name or answers.DEFAULT_SIGNATURE for task in tasks]
             methods = [task.method_name for task in tasks]
-            serialized = examples.serialized_examples(request.input)
+            serialized = await self._examples(request)
             results = await examples.infer(
                 servable, list(zip(names, methods, strict=True)), serialized
             )
@@ -229,6 +231,11 @@ class GrpcServices:
         response.status.SetInParent()
         return response
 
+    async def _examples(self, request: Any) -> Any:
+        return await self._decoder.run(
+            request.ByteSize(), examples.serialized_examples, request.input
+        )
+
     def _count_examples(self, servable: Servable, count: int) -> None:
         if self._metrics is not None:
             self._metrics.examples(servable.name, count)
@@ -255,6 +262,11 @@ def _wanted(request: Any) -> Wanted:
         spec.version.value if choice == "version" else None,
         spec.version_label if choice == "version_label" else None,
     )
+
+
+def _arrays(request: Any) -> dict[str, np.ndarray]:
+    """Returns a PredictRequest's inputs."""
+    return {alias: tensors.to_array(tensor, alias) for alias, tensor in request.inputs.items()}
 
 
 def _output_filter(wanted: Sequence[str], outputs: Any) -> list[str] | None:

@@ -31,8 +31,9 @@ class Reserved:
         try:
             self.port = self._reserve("port", flags.port)
             self.rest_port = None
-            if flags.rest_api_port is not None:
-                self.rest_port = self._reserve("rest_api_port", flags.rest_api_port)
+            if flags.rest_api_port:
+                port = max(0, flags.rest_api_port)  # to the kernel 0 is a free one
+                self.rest_port = self._reserve("rest_api_port", port)
         except BaseException:
             self.__exit__()
             raise

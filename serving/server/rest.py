@@ -16,8 +16,9 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
-from serving.server import answers, examples, rest_answers, rest_json
+from serving.server import answers, examples, json_text, rest_answers, rest_json
 from serving.server.admission import Admission
+from serving.server.decoding import Decoder
 from serving.server.errors import ServingError, invalid_argument
 from serving.server.manager import ModelManager
 from serving.server.metrics import CONTENT_TYPE, Metrics
@@ -59,6 +60,7 @@ class RestApi:
         self._admission = admission
         self._timeout = timeout_seconds
         self._max_body = max_body_bytes
+        self._decoder = Decoder()
         self._metrics = metrics
         self._metrics_path = (metrics_path or "").encode()
         self._dtypes: WeakKeyDictionary[Servable, dict[str, dict[str, int]]] = WeakKeyDictionary()
@@ -104,7 +106,7 @@ class RestApi:
         status = "INTERNAL"
         try:
             with self._admission, Deadline(self._timeout) as deadline:
-                body = await read_body(scope, receive, self._max_body)
+                body = await read_body(scope, receive, self._max_body, self._decoder)
                 deadline.body_is_read()
                 answer = await self._posts[found.verb](found, body)
             status = "OK"
@@ -118,22 +120,24 @@ class RestApi:
                 self._metrics.request(found.wanted.name, found.verb, "REST", status, seconds)
 
     async def _predict(self, found: Route, body: bytes) -> bytes:
-        request = rest_json.parse_predict(body)
+        decode, size = self._decoder.run, len(body)
+        request = await decode(size, rest_json.parse_predict, body)
         with self._manager.lease(found.wanted) as servable:
             name = request.signature or answers.DEFAULT_SIGNATURE
-            arrays = rest_json.to_arrays(request, self._input_dtypes(servable, name))
+            dtypes = self._input_dtypes(servable, name)
+            arrays = await decode(size, rest_json.to_arrays, request, dtypes)
             outputs = await servable.run(name, arrays)
             return rest_answers.predict_answer(outputs, request.is_row)
 
     async def _classify(self, found: Route, body: bytes) -> bytes:
-        name, serialized = self._examples(body)
+        name, serialized = await self._decoder.run(len(body), _examples, body)
         with self._manager.lease(found.wanted) as servable:
             classes = await examples.classify(servable, name, serialized)
             self._count_examples(servable, len(serialized))
             return rest_answers.classify_answer(*classes)
 
     async def _regress(self, found: Route, body: bytes) -> bytes:
-        name, serialized = self._examples(body)
+        name, serialized = await self._decoder.run(len(body), _examples, body)
         with self._manager.lease(found.wanted) as servable:
             values = await examples.regress(servable, name, serialized)
             self._count_examples(servable, len(serialized))
@@ -145,12 +149,6 @@ class RestApi:
                 return orjson.dumps(answers.metadata_json(servable))
         statuses = await self._peers.statuses(found.wanted)
         return orjson.dumps(answers.status_json(statuses))
-
-    @staticmethod
-    def _examples(body: bytes) -> tuple[str, Any]:
-        document = rest_json.parse(body)
-        name = rest_json.signature_name(document) or answers.DEFAULT_SIGNATURE
-        return name, examples.examples_from_json(document)
 
     def _count_examples(self, servable: Servable, count: int) -> None:
         if self._metrics is not None:
@@ -173,6 +171,13 @@ class RestApi:
         if not dtypes:
             raise invalid_argument(f"Failed to get input map for signature: {signature}")
         return dtypes
+
+
+def _examples(body: bytes) -> tuple[str, Any]:
+    """Returns the signature that a classify or regress request names, and its examples."""
+    document = json_text.parse(body)
+    name = rest_json.signature_name(document) or answers.DEFAULT_SIGNATURE
+    return name, examples.examples_from_json(document)
 
 
 def _error(message: str) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 
 from grpc import StatusCode
 
+from serving.server.decoding import LARGE_BYTES, Decoder
 from serving.server.errors import ServingError
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -74,11 +75,13 @@ async def read_body(
     scope: MutableMapping[str, Any],
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
     limit: int,
+    decoder: Decoder,
 ) -> bytes:
     """Returns a request's body, unpacked if it is gzip.
 
     Args:
         limit: in bytes, of the body and of what it unpacks to.
+        decoder: unpacks what turns out to be large.
 
     Raises:
         BadBody: 413 past the limit, 415 for another encoding, 400 for broken gzip or a client that
@@ -111,7 +114,7 @@ async def read_body(
             StatusCode.INVALID_ARGUMENT,
             f"Content-Encoding: found {encoding.decode('latin-1')[:40]}; allowed: gzip, identity",
         )
-    return _unpacked(body, limit)
+    return await _unpacked(body, limit, decoder)
 
 
 async def _rest_of(
@@ -144,10 +147,13 @@ async def _drop(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], limi
             return
 
 
-def _unpacked(body: bytes, limit: int) -> bytes:
+async def _unpacked(body: bytes, limit: int, decoder: Decoder) -> bytes:
     unpacker = zlib.decompressobj(_GZIP)
     try:
-        data = unpacker.decompress(body, limit + 1)
+        data = unpacker.decompress(body, min(LARGE_BYTES, limit + 1))
+        if len(data) == LARGE_BYTES <= limit and not unpacker.eof:
+            rest, room = unpacker.unconsumed_tail, limit + 1 - LARGE_BYTES
+            data += await decoder.run(limit, unpacker.decompress, rest, room)
     except zlib.error as error:
         raise BadBody(400, StatusCode.INVALID_ARGUMENT, f"gzip body: {error}") from error
     if len(data) > limit:

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
-import re
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 from grpc import StatusCode
 from tensorflow.core.framework import types_pb2
 
 from serving.server.errors import ServingError, invalid_argument
+from serving.server.json_text import kind_of, parse, shown
 from serving.server.tensors import MAX_RANK, NUMPY_DTYPES, dtype_name
-
-_SHOWN = 200
-"""Characters of a wrong value that an error shows."""
-
-_NOT_JSON = (b"NaN", b"Inf")
-_STRING_OR_INF = re.compile(r'"(?:[^"\\]|\\.)*"|\bInf\b', re.DOTALL)
 
 # By DataType: the largest integer that a floating type holds exactly, with all below it.
 _EXACT_INTEGERS = {
@@ -59,28 +51,6 @@ class Request(NamedTuple):
     value: Any
     has_booleans: bool
     has_texts: bool
-
-
-def parse(body: bytes) -> dict[str, Any]:
-    """Returns a request's JSON object; NaN, Infinity and -Infinity are accepted.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT if it is not JSON, not UTF-8, nested too deeply, or not an
-            object.
-    """
-    if not body:
-        raise invalid_argument("JSON Parse error: The document is empty")
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if not any(token in body for token in _NOT_JSON):
-            raise invalid_argument(
-                f"JSON Parse error: {error.msg} at offset: {error.pos}"
-            ) from error
-        document = _parse_with_nan(body)
-    if type(document) is not dict:
-        raise invalid_argument(f"JSON Value: {shown(document)} Is not object")
-    return document
 
 
 def signature_name(document: Mapping[str, Any]) -> str:
@@ -326,49 +296,3 @@ def _type_error(value: Any, data_type: int) -> ServingError:
         f"JSON Value: {shown(value)} Type: {kind_of(value)} is not of expected type: "
         f"{dtype_name(data_type)}"
     )
-
-
-def kind_of(value: Any) -> str:
-    """Returns RapidJSON's name of a value's kind, which TF Serving's errors have."""
-    kinds = {dict: "Object", list: "Array", str: "String", type(None): "Null"}
-    return str(value) if type(value) is bool else kinds.get(type(value), "Number")
-
-
-def shown(value: Any) -> str:
-    """Returns a value's JSON for an error, cut where it is long."""
-    # Cut before it is written: the whole may be as large as the request.
-    if type(value) is list and len(value) > 8:
-        value = [*value[:8], "..."]
-    try:
-        text = json.dumps(value, default=str)
-    except (RecursionError, ValueError):
-        text = type(value).__name__
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-
-
-def _parse_with_nan(body: bytes) -> Any:
-    """Parses JSON that may hold NaN, Infinity or Inf, which orjson holds to the standard on."""
-    try:
-        text = body.decode()
-        if "Inf" in text:
-            text = _STRING_OR_INF.sub(
-                lambda match: "Infinity" if match[0] == "Inf" else match[0], text
-            )
-        return json.loads(text, parse_int=_parse_int, parse_float=_parse_float)
-    except (ValueError, RecursionError) as error:
-        raise invalid_argument(f"JSON Parse error: {str(error)[:_SHOWN]}") from error
-
-
-def _parse_int(text: str) -> int | float:
-    # As orjson and TF Serving: what is longer than 64 bits is a decimal.
-    if len(text) < 19:
-        return int(text)
-    value = int(text) if len(text) < 24 else 0
-    return value if value and -(2**63) <= value < 2**64 else _parse_float(text)
-
-
-def _parse_float(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError("Number too big to be stored in double")
-    return value

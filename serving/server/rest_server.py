@@ -89,6 +89,7 @@ class _Protocol(HttpToolsProtocol):
 
     _head_began: float | None = None
     _head_bytes = 0
+    _begins_here = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -98,15 +99,18 @@ class _Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._head_began = self.loop.time()
         self._head_bytes = 0
+        self._begins_here = True
 
     def on_headers_complete(self) -> None:
         self._head_began = None
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
+        self._begins_here = False
         super().data_received(data)
         if self._head_began is not None and not self.transport.is_closing():
-            self._head_bytes += len(data)
+            # Where a head begins, what is before it may be the body of another request.
+            self._head_bytes += 0 if self._begins_here else len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(431, "the request's head is too large")
 

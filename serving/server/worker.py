@@ -67,7 +67,7 @@ class Worker:
             base64.b64decode(start["config"])
         )
         on_event = metrics.on_event if metrics is not None else None
-        self._manager = ModelManager(config, _manager_options(flags), on_event)
+        self._manager = ModelManager(config, manager_options(flags), on_event)
         self._local = Alone(self._manager)
         peers: Peers = self._link if start["processes"] > 1 else self._local
         admission = Admission(flags.max_in_flight)
@@ -218,7 +218,8 @@ def _raise_first_error(replies: list[dict[str, Any]]) -> None:
             raise ServingError(grpc.StatusCode[code], message)
 
 
-def _manager_options(flags: Flags) -> ManagerOptions:
+def manager_options(flags: Flags) -> ManagerOptions:
+    """Returns what the flags say of models."""
     return ManagerOptions(
         file_system_poll_wait_seconds=flags.file_system_poll_wait_seconds,
         max_num_load_retries=flags.max_num_load_retries,
@@ -228,6 +229,10 @@ def _manager_options(flags: Flags) -> ManagerOptions:
         allow_version_labels_for_unavailable_models=(
             flags.allow_version_labels_for_unavailable_models
         ),
+        force_allow_any_version_labels_for_unavailable_models=(
+            flags.force_allow_any_version_labels_for_unavailable_models
+        ),
+        servable_versions_always_present=flags.servable_versions_always_present,
         model_config_file=Path(flags.model_config_file) if flags.model_config_file else None,
         model_config_file_poll_wait_seconds=flags.model_config_file_poll_wait_seconds,
         warmup=flags.enable_model_warmup,

@@ -1,5 +1,7 @@
 """A running server: versions that come and go, warmup, and the model configuration replaced."""
 
+import time
+
 import grpc
 import numpy as np
 import pytest
@@ -278,7 +280,10 @@ def test_the_models_file_when_replaced_then_the_server_follows_it(bases, start_s
     assert client.predict("a", X, label="stable").model_spec.version.value == 1
 
     write("model_config_list { what is this")  # is passed over, and what comes after is not
+    time.sleep(2.5)  # at least two polls read it, however slow the machine is
+    assert server.process.poll() is None, server.output()
     assert client.predict("a", X, label="stable").model_spec.version.value == 1
+    assert client.status("a") == {2: AVAILABLE, 1: AVAILABLE}
     write(
         models_text(
             model_config("a", bases / "a", f"{BOTH} {label('stable', 2)}"),

@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.contract.models import LABELS, model_config, models_text, write_half_plus_two
+from tests.integration.serving.server.attacked import LIMIT, TIMEOUT_MS, GoodClients
 from tests.serving_process import ModelServer, start
 
 COMMAND = (sys.executable, "-m", "serving.server")
@@ -151,6 +153,43 @@ def start_load(tmp_path: Path) -> Iterator[StartLoad]:
     yield call
     for load in started:
         load.kill()
+
+
+@pytest.fixture(scope="session")
+def models_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models.config of `half_plus_two` with two versions."""
+    folder = tmp_path_factory.mktemp("models")
+    for version in LABELS.values():
+        write_half_plus_two(folder / "half_plus_two" / str(version), 1.0 + version)
+    config = folder / "models.config"
+    config.write_text(models_text(model_config("half_plus_two", folder / "half_plus_two")))
+    return config
+
+
+@pytest.fixture(scope="module")
+def server(start_server: StartServer, models_file: Path) -> ModelServer:
+    """A server with a process for each core and small limits."""
+    server = start_server(
+        f"--model_config_file={models_file}",
+        f"--rest_api_timeout_in_ms={TIMEOUT_MS}",
+        f"--rest_api_max_body_bytes={LIMIT}",
+        f"--grpc_max_message_bytes={LIMIT}",
+    )
+    server.wait_until_available("half_plus_two", 2)
+    return server
+
+
+@pytest.fixture
+def good_clients(server: ModelServer) -> Iterator[GoodClients]:
+    """Good requests during a test, all of them answered, by the same processes throughout."""
+    before = [process.pid for process in family(server)]
+    with GoodClients(server) as clients:
+        clients.wait_for_more()
+        yield clients
+        clients.wait_for_more()
+    assert not clients.failures, clients.failures
+    assert server.process.poll() is None, server.output()[-6000:]
+    assert [process.pid for process in family(server)] == before, server.output()[-6000:]
 
 
 def family(server: ModelServer) -> list[psutil.Process]:

@@ -19,7 +19,7 @@ BASE = "--model_base_path=/models/m"
 
 def test_flags_when_left_out_then_are_tf_servings_defaults():
     flags = parse_flags([BASE])
-    assert (flags.port, flags.rest_api_port, flags.host) == (8500, None, "127.0.0.1")
+    assert (flags.port, flags.rest_api_port, flags.host) == (8500, 0, "127.0.0.1")
     assert (flags.model_name, flags.file_system_poll_wait_seconds) == ("default", 1)
     assert (flags.rest_api_timeout_in_ms, flags.max_num_load_retries) == (30000, 5)
     assert (flags.enable_batching, flags.enable_model_warmup) == (False, True)
@@ -71,6 +71,9 @@ def test_flags_when_unknown_or_of_another_type_then_are_named(given, words, caps
         ([BASE, "--batching_parameters_file=x"], "--enable_batching"),
         ([BASE, "--port=70000"], "70000"),
         ([BASE, "--rest_api_port=8500"], "8500"),
+        ([BASE, "--rest_api_port=-2"], "-1 to 65535"),
+        ([BASE, "--port=-1"], "0 to 65535"),
+        ([BASE, "--file_system_poll_wait_seconds=-1"], "--file_system_poll_wait_seconds"),
         ([BASE, "--max_in_flight=0"], "--max_in_flight"),
         ([BASE, "--grpc_channel_arguments=a"], "key=value"),
     ],
@@ -78,6 +81,11 @@ def test_flags_when_unknown_or_of_another_type_then_are_named(given, words, caps
 def test_flags_when_they_do_not_go_together_then_the_error_names_them(given, words):
     with pytest.raises(InvalidFlags, match=words):
         parse_flags(given)
+
+
+def test_batching_of_versions_when_batching_is_off_then_is_ignored():
+    flags = parse_flags([BASE, "--enable_per_model_batching_parameters"])
+    assert batching(flags) is None
 
 
 def test_a_single_model_when_named_then_is_a_configuration():

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from serving.server.flags import Flags, InvalidFlags
+from serving.server.flags import FREE_REST_PORT, Flags, InvalidFlags
 from serving.server.ports import PortTaken, Reserved
 
 
@@ -21,7 +21,7 @@ def listener(port, share):
 
 
 def test_ports_when_reserved_then_several_processes_may_share_them():
-    with Reserved(flags(rest_api_port=0)) as ports:
+    with Reserved(flags(rest_api_port=FREE_REST_PORT)) as ports:
         assert ports.port != ports.rest_port
         assert str(ports) == (
             f"REST on http://127.0.0.1:{ports.rest_port}, gRPC on 127.0.0.1:{ports.port}"

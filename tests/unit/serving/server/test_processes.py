@@ -26,7 +26,7 @@ class Server:
         self.log = log
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "serving.server", "--port=0", "--rest_api_port=0", *flags],
+                [sys.executable, "-m", "serving.server", "--port=0", "--rest_api_port=-1", *flags],
                 stdout=subprocess.PIPE,
                 stderr=sink,
                 text=True,

@@ -194,12 +194,14 @@ def test_an_answer_when_late_then_is_504(manager, loop, monkeypatch):
     async def never(*_):
         await asyncio.Event().wait()
 
-    slow = client(RestApi(manager, Alone(manager), Admission(1), timeout_seconds=0.05), loop)
+    admission = Admission(1)
+    hasty = client(RestApi(manager, Alone(manager), admission, timeout_seconds=0.05), loop)
     with monkeypatch.context() as patch:
         patch.setattr(Servable, "run", never)
-        answer = slow("POST", "/v1/models/plain:predict", ROWS)
+        answer = hasty("POST", "/v1/models/plain:predict", ROWS)
     assert (answer.status_code, "0.05 s" in answer.json()["error"]) == (504, True)
-    assert slow("POST", "/v1/models/plain:predict", ROWS).status_code == 200
+    patient = client(RestApi(manager, Alone(manager), admission), loop)
+    assert patient("POST", "/v1/models/plain:predict", ROWS).status_code == 200
 
 
 def test_a_fault_of_the_server_when_it_happens_then_is_500_and_not_told(manager, loop, monkeypatch):

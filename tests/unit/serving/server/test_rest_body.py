@@ -4,6 +4,7 @@ import zlib
 
 import pytest
 
+from serving.server.decoding import LARGE_BYTES, Decoder
 from serving.server.errors import ServingError
 from serving.server.rest_body import BadBody, Deadline, read_body
 
@@ -29,7 +30,7 @@ def parts(*chunks, ends="http.request"):
 
 def read(receive, limit=100, **headers):
     named = [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
-    return asyncio.run(read_body({"headers": named}, receive, limit))
+    return asyncio.run(read_body({"headers": named}, receive, limit, Decoder()))
 
 
 def refusal(receive, limit=100, **headers):
@@ -69,8 +70,16 @@ def test_a_client_when_it_leaves_then_there_is_no_body():
     assert refusal(parts(b"a", ends="http.disconnect")[0]) == 400
 
 
-def test_gzip_when_sent_then_is_unpacked():
-    assert read(parts(gzip.compress(b"abc"))[0], content_encoding=b"gzip") == b"abc"
+@pytest.mark.parametrize(
+    "size", [3, LARGE_BYTES - 1, LARGE_BYTES, LARGE_BYTES + 1, 4 * LARGE_BYTES, 4 * LARGE_BYTES + 1]
+)
+def test_gzip_when_sent_then_is_unpacked_up_to_the_limit(size):
+    receive = parts(gzip.compress(b"a" * size))[0]
+    if size <= 4 * LARGE_BYTES:
+        found = read(receive, 4 * LARGE_BYTES, content_encoding=b"gzip")
+        assert found == b"a" * size
+    else:
+        assert refusal(receive, 4 * LARGE_BYTES, content_encoding=b"gzip") == 413
 
 
 @pytest.mark.parametrize(
