@@ -21,6 +21,7 @@ from serving.server.errors import ServingError
 from serving.server.options import ManagerOptions, Observer, VersionChanged
 from serving.server.policy import State, next_action
 from serving.server.servable import Servable
+from serving.server.tensorflow_errors import as_serving_error
 from serving.server.versions import ServedModel, Version
 
 _LOG = logging.getLogger(__name__)
@@ -141,14 +142,15 @@ class Lifecycle:
                         version.folder,
                     )
                 break
-            except ServingError as error:
-                version.error = error
+            except Exception as error:  # whatever it is, nobody may wait for this version for ever
+                version.error = as_serving_error(error)
                 _LOG.error(
                     "Loading servable: %s version: %d failed: %s; attempts left: %d",
                     version.name,
                     version.number,
-                    error.message,
+                    version.error.message,
                     attempts_left,
+                    exc_info=not isinstance(error, ServingError),
                 )
             if not attempts_left or await self._is_dropped_before_retry(version):
                 break
@@ -171,9 +173,12 @@ class Lifecycle:
         await version.idle()
         servable, version.servable = version.servable, None
         assert servable is not None
-        async with self._turn:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._loader.unload, servable)
+        loop = asyncio.get_running_loop()
+        try:
+            async with self._turn:
+                await loop.run_in_executor(self._thread, self._loader.unload, servable)
+        except Exception:  # it answers nobody any more, and those that wait for its end go on
+            _LOG.exception("Unloading servable: %s version: %d", version.name, version.number)
         self._set(version, State.END)
         self.models[version.name].renew(version)
         self._advance()
