@@ -88,6 +88,11 @@ class Lifecycle:
                 f"{len(failures)} model(s) did not become available: {{{', '.join(failures)}}}",
             )
 
+    def has_versions(self, name: str) -> bool:
+        """Returns whether a model has a version that is wanted, in whatever state."""
+        model = self.models.get(name)
+        return model is not None and any(item.is_aspired for item in model.versions.values())
+
     async def close(self) -> None:
         """Unloads everything when nobody uses it any more."""
         self._is_closed = True

@@ -157,34 +157,25 @@ class Supervisor:
         if operation == "reload":
             replies = await self._reload(payload)
         else:
-            replies = await self._broadcast(self._serving(), operation, payload)
+            replies = await self._broadcast(operation, payload)
         worker.send({"kind": "answer", "id": message["id"], "replies": replies})
 
     async def _reload(self, payload: str) -> list[dict[str, Any]]:
         async with self._reloading:
-            workers = self._serving()
             before, self._config = self._config, payload
-            replies = await asyncio.gather(*(w.ask("reload", payload) for w in workers))
-            failed = [reply for reply in replies if reply is not None and "error" in reply]
-            if failed:
-                # Never two sets of models behind one port.
+            replies = await self._broadcast("reload", payload)
+            codes = {reply["error"][0] for reply in replies if "error" in reply}
+            # UNKNOWN says that a new model does not load: the new set stays in force, as with one
+            # process. Anything else may leave some with the old set and some with the new.
+            if codes - {"UNKNOWN"}:
                 self._config = before
-                done = [
-                    worker
-                    for worker, reply in zip(workers, replies, strict=True)
-                    if reply is not None and "error" not in reply
-                ]
-                await self._broadcast(done, "reload", before)
-            return [reply for reply in replies if reply is not None]
+                await self._broadcast("reload", before)
+            return replies
 
-    def _serving(self) -> list[_Worker]:
-        return [worker for worker in self._workers if worker.ready.is_set()]
-
-    @staticmethod
-    async def _broadcast(
-        workers: list[_Worker], operation: str, payload: Any
-    ) -> list[dict[str, Any]]:
-        replies = await asyncio.gather(*(worker.ask(operation, payload) for worker in workers))
+    async def _broadcast(self, operation: str, payload: Any) -> list[dict[str, Any]]:
+        """Returns the replies of the workers that serve, but for those that end meanwhile."""
+        serving = [worker for worker in self._workers if worker.ready.is_set()]
+        replies = await asyncio.gather(*(worker.ask(operation, payload) for worker in serving))
         return [reply for reply in replies if reply is not None]
 
 
@@ -203,6 +194,7 @@ class _Worker:
         self._ids = itertools.count()
         self._waiting: dict[int, asyncio.Future] = {}
         self._failure = ""
+        self._has_served = False
 
     async def keep(self) -> None:
         """Runs processes, one after the other, until the server stops.
@@ -211,16 +203,14 @@ class _Worker:
             StartFailed: if the first of them does not come to serve.
         """
         loop = asyncio.get_running_loop()
-        has_served = False
         failures = 0
         while not self._supervisor.is_stopping:
             started = loop.time()
             code = await self._run_process()
-            has_served = has_served or self.ready.is_set()
             self.ready.clear()
             if self._supervisor.is_stopping:
                 return
-            if not has_served:
+            if not self._has_served:
                 raise StartFailed(self._failure or f"a worker {_ending(code)}")
             failures = 0 if loop.time() - started > _STEADY_SECONDS else failures + 1
             delay = min(_LONGEST_DELAY, 0.1 * 2**failures)
@@ -236,7 +226,8 @@ class _Worker:
         config = self._supervisor.config
         async with self._spawned() as (process, channel):
             self._failure = ""
-            channel.send({**self._start, "config": config})
+            start = {"config": config, "is_replacement": self._has_served}
+            channel.send({**self._start, **start})
             while (message := await channel.receive()) is not None:
                 await self._handle(message, config)
             return await process.wait()
@@ -279,6 +270,7 @@ class _Worker:
                     }
                 )
             self.ready.set()
+            self._has_served = True
             if self._supervisor.is_stopping:
                 self.send({"kind": "stop"})
         elif kind == "failed":

@@ -54,6 +54,7 @@ class Worker:
         self._address = start["address"]
         self._port = start["port"]
         self._rest_port = start["rest_port"]
+        self._is_replacement = start["is_replacement"]
         self._stopping = asyncio.Event()
         self._link = Link(channel)
         path = metrics_path(flags)
@@ -112,7 +113,7 @@ class Worker:
         listening.cancel()
 
     async def _start(self) -> None:
-        await self._manager.start()
+        await self._manager.start(self._is_replacement)
         await self._grpc.start(self._address, self._port)
         if self._rest_port is not None:
             await self._rest.start(_listener(self._address, self._rest_port))
