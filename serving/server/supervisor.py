@@ -34,6 +34,10 @@ _STEADY_SECONDS = 60.0
 _STOP_MARGIN = 15.0
 """Seconds that a worker has, over those to drain, before it is killed."""
 
+_ANSWER_SECONDS = 2.0
+"""How long a worker has to say what it has at hand: one that is stuck holds the others up no more
+than one that is dead."""
+
 
 class StartFailed(RuntimeError):
     """The server could not start; the message says why, for its user."""
@@ -157,7 +161,7 @@ class Supervisor:
         if operation == "reload":
             replies = await self._reload(payload)
         else:
-            replies = await self._broadcast(operation, payload)
+            replies = await self._broadcast(operation, payload, _ANSWER_SECONDS)
         worker.send({"kind": "answer", "id": message["id"], "replies": replies})
 
     async def _reload(self, payload: str) -> list[dict[str, Any]]:
@@ -172,11 +176,17 @@ class Supervisor:
                 await self._broadcast("reload", before)
             return replies
 
-    async def _broadcast(self, operation: str, payload: Any) -> list[dict[str, Any]]:
-        """Returns the replies of the workers that serve, but for those that end meanwhile."""
+    async def _broadcast(
+        self, operation: str, payload: Any, seconds: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Returns the replies of the workers that serve, but for those that end meanwhile.
+
+        Args:
+            seconds: after which a worker counts as one that has ended; None waits for all.
+        """
         serving = [worker for worker in self._workers if worker.ready.is_set()]
-        replies = await asyncio.gather(*(worker.ask(operation, payload) for worker in serving))
-        return [reply for reply in replies if reply is not None]
+        asked = (worker.ask(operation, payload, seconds) for worker in serving)
+        return [reply for reply in await asyncio.gather(*asked) if reply is not None]
 
 
 class _Worker:
@@ -286,14 +296,21 @@ class _Worker:
         if self._channel is not None:
             self._channel.send(message)
 
-    async def ask(self, operation: str, payload: Any) -> dict[str, Any] | None:
-        """Returns the process's reply, None if it ended before it gave one."""
+    async def ask(
+        self, operation: str, payload: Any, seconds: float | None = None
+    ) -> dict[str, Any] | None:
+        """Returns the process's reply, None if it ended, or the time was over, before it came."""
         if self._channel is None:
             return None
         number = next(self._ids)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         self.send({"kind": "do", "id": number, "operation": operation, "payload": payload})
-        return await future
+        try:
+            return await asyncio.wait_for(future, seconds)
+        except asyncio.TimeoutError:
+            return None
+        finally:
+            self._waiting.pop(number, None)
 
     def kill(self) -> None:
         """Ends the process at once."""

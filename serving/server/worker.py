@@ -202,9 +202,14 @@ class Link:
             {"kind": "ask", "id": number, "operation": operation, "payload": payload}
         )
         try:
-            return await future
+            replies = await future
         finally:
             self._waiting.pop(number, None)
+        if not replies:
+            raise ServingError(
+                grpc.StatusCode.UNAVAILABLE, f"no process of the server replies to {operation}"
+            )
+        return replies
 
 
 def _raise_first_error(replies: list[dict[str, Any]]) -> None:
