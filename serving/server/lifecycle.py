@@ -32,6 +32,9 @@ class Loads(Protocol):
 
     def load(self, name: str, version: int, folder: Path) -> Servable: ...
 
+    def drain(self, servable: Servable) -> None:
+        """Returns when no call runs that nobody waits for any more."""
+
     def unload(self, servable: Servable) -> None: ...
 
 
@@ -44,6 +47,8 @@ class Lifecycle:
         self._options = options
         self._observer = observer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
+        # Not the loop's own: that is waited for when the loop ends, and a call may last for ever.
+        self._draining = ThreadPoolExecutor(thread_name_prefix="drain")
         self._turn = asyncio.Lock()
         self._work: set[asyncio.Task] = set()
         self._changed = asyncio.Event()
@@ -103,6 +108,7 @@ class Lifecycle:
         while self._work:
             await asyncio.wait(set(self._work))
         self._thread.shutdown(wait=False)
+        self._draining.shutdown(wait=False)
 
     def _is_settled(self, name: str) -> bool:
         """Returns whether a model can answer, or cannot ever with what it has now."""
@@ -180,6 +186,8 @@ class Lifecycle:
         assert servable is not None
         loop = asyncio.get_running_loop()
         try:
+            # Others are loaded meanwhile.
+            await loop.run_in_executor(self._draining, self._loader.drain, servable)
             async with self._turn:
                 await loop.run_in_executor(self._thread, self._loader.unload, servable)
         except Exception:  # it answers nobody any more, and those that wait for its end go on

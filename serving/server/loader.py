@@ -70,6 +70,10 @@ class Loader:
         gc.collect()
         return servable
 
+    def drain(self, servable: Servable) -> None:
+        """Blocks until no call of a version runs; those given up by their clients run on."""
+        servable.drain()
+
     def unload(self, servable: Servable) -> None:
         """Frees a version that nobody uses any more."""
         servable.close()

@@ -48,6 +48,10 @@ class HeldLoader:
             )
         return f"{name} {version}"
 
+    def drain(self, servable):
+        if servable in self.gates:
+            assert self.gates[servable].wait(30)
+
     def unload(self, servable):
         self.log.append(f"unload {servable}")
         if servable in self.errors:
@@ -256,6 +260,21 @@ async def test_unload_when_the_version_is_wanted_again_then_the_other_answers_un
         assert states(lifecycle) == {1: State.UNLOADING, 2: State.AVAILABLE}
     await at(lifecycle, v1=State.AVAILABLE, v2=State.END)
     assert loader.log == ["load m 1", "load m 2", "unload m 1", "load m 1", "unload m 2"]
+
+
+async def test_unload_when_a_call_runs_that_nobody_waits_for_then_others_are_loaded_meanwhile(
+    lifecycle, loader
+):
+    aspire(lifecycle, 1)
+    await lifecycle.settled(["m"])
+    loader.hold("m 1")
+    aspire(lifecycle, 2)
+    await at(lifecycle, v1=State.UNLOADING, v2=State.AVAILABLE)
+    aspire(lifecycle, 2, 3)
+    await at(lifecycle, v1=State.UNLOADING, v2=State.AVAILABLE, v3=State.AVAILABLE)
+    assert "unload m 1" not in loader.log
+    loader.gates["m 1"].set()
+    await at(lifecycle, v1=State.END, v2=State.AVAILABLE, v3=State.AVAILABLE)
 
 
 async def test_unload_when_it_fails_then_has_ended_and_the_next_is_loaded(
