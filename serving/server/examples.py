@@ -141,7 +141,14 @@ async def infer(
         else regress(servable, signature, examples)
         for signature, method in tasks
     ]
-    return list(await asyncio.gather(*runs))
+    # All of them end before the first failure is told: the servable is lent for as long.
+    results = await asyncio.gather(*runs, return_exceptions=True)
+    found = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        found.append(result)
+    return found
 
 
 def _check_signature(servable: Servable, name: str, method: str) -> list[str]:

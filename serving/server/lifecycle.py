@@ -21,6 +21,7 @@ from serving.server.errors import ServingError
 from serving.server.options import ManagerOptions, Observer, VersionChanged
 from serving.server.policy import State, next_action
 from serving.server.servable import Servable
+from serving.server.tensorflow_errors import as_serving_error
 from serving.server.versions import ServedModel, Version
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ class Loads(Protocol):
     """What brings versions up and down; `serving.server.loader.Loader` is one. Both block."""
 
     def load(self, name: str, version: int, folder: Path) -> Servable: ...
+
+    def drain(self, servable: Servable) -> None:
+        """Returns when no call runs that nobody waits for any more."""
 
     def unload(self, servable: Servable) -> None: ...
 
@@ -43,6 +47,8 @@ class Lifecycle:
         self._options = options
         self._observer = observer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
+        # Not the loop's own: that is waited for when the loop ends, and a call may last for ever.
+        self._draining = ThreadPoolExecutor(thread_name_prefix="drain")
         self._turn = asyncio.Lock()
         self._work: set[asyncio.Task] = set()
         self._changed = asyncio.Event()
@@ -87,6 +93,11 @@ class Lifecycle:
                 f"{len(failures)} model(s) did not become available: {{{', '.join(failures)}}}",
             )
 
+    def has_versions(self, name: str) -> bool:
+        """Returns whether a model has a version that is wanted, in whatever state."""
+        model = self.models.get(name)
+        return model is not None and any(item.is_aspired for item in model.versions.values())
+
     async def close(self) -> None:
         """Unloads everything when nobody uses it any more."""
         self._is_closed = True
@@ -97,6 +108,7 @@ class Lifecycle:
         while self._work:
             await asyncio.wait(set(self._work))
         self._thread.shutdown(wait=False)
+        self._draining.shutdown(wait=False)
 
     def _is_settled(self, name: str) -> bool:
         """Returns whether a model can answer, or cannot ever with what it has now."""
@@ -141,14 +153,15 @@ class Lifecycle:
                         version.folder,
                     )
                 break
-            except ServingError as error:
-                version.error = error
+            except Exception as error:  # whatever it is, nobody may wait for this version for ever
+                version.error = as_serving_error(error)
                 _LOG.error(
                     "Loading servable: %s version: %d failed: %s; attempts left: %d",
                     version.name,
                     version.number,
-                    error.message,
+                    version.error.message,
                     attempts_left,
+                    exc_info=not isinstance(error, ServingError),
                 )
             if not attempts_left or await self._is_dropped_before_retry(version):
                 break
@@ -171,9 +184,14 @@ class Lifecycle:
         await version.idle()
         servable, version.servable = version.servable, None
         assert servable is not None
-        async with self._turn:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._loader.unload, servable)
+        loop = asyncio.get_running_loop()
+        try:
+            # Others are loaded meanwhile.
+            await loop.run_in_executor(self._draining, self._loader.drain, servable)
+            async with self._turn:
+                await loop.run_in_executor(self._thread, self._loader.unload, servable)
+        except Exception:  # it answers nobody any more, and those that wait for its end go on
+            _LOG.exception("Unloading servable: %s version: %d", version.name, version.number)
         self._set(version, State.END)
         self.models[version.name].renew(version)
         self._advance()

@@ -61,18 +61,18 @@ class Loader:
             # TensorFlow's own heap is left out of every later collection: it is large and stays.
             _freeze_once()
             servable = self._loaded(name, version, folder, batching)
+            if self._options.warmup:
+                _warm_up(servable, folder)
         except ServingError:
             raise
         except Exception as error:  # a model can hold anything, and must not take others down
             raise as_serving_error(error) from error
-        try:
-            if self._options.warmup:
-                warm_up(servable, folder)
-        except BaseException:
-            servable.close()
-            raise
         gc.collect()
         return servable
+
+    def drain(self, servable: Servable) -> None:
+        """Blocks until no call of a version runs; those given up by their clients run on."""
+        servable.drain()
 
     def unload(self, servable: Servable) -> None:
         """Frees a version that nobody uses any more."""
@@ -120,6 +120,14 @@ class Loader:
             return parse_batching(path.read_text())
         except (ParseError, ValidationError, UnicodeDecodeError) as error:
             raise invalid_argument(f"{path}: {error}") from error
+
+
+def _warm_up(servable: Servable, folder: Path) -> None:
+    try:
+        warm_up(servable, folder)
+    except BaseException:
+        servable.close()
+        raise
 
 
 _is_frozen = False

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grpc import StatusCode
+
 from serving.server.batching import BatchRun, BatchScheduler
 from serving.server.errors import ServingError, invalid_argument, not_found
 from serving.server.lifecycle import Lifecycle
@@ -76,10 +78,15 @@ class ModelManager:
         self._polling = asyncio.Lock()
         self._followers: list[asyncio.Task] = []
 
-    async def start(self) -> None:
+    async def start(self, is_replacement: bool = False) -> None:
         """Loads the first versions and begins to follow the files.
 
         Waits, as TF Serving does, until each model has a version that can answer.
+
+        Args:
+            is_replacement: whether other processes serve this configuration already. It was
+                checked when it came; a model of it that does not load holds nothing up, as it
+                holds up none of the others.
 
         Raises:
             ServingError: if the configuration is wrong, a label may not stand where it should, or
@@ -90,18 +97,29 @@ class ModelManager:
         self._lifecycle = Lifecycle(self._make_loader(), options, self._on_event)
         models = self._config.model_config_list.config
         try:
-            self._labels = self._checked_labels(self._config)
+            self._labels = self._checked_labels(self._config, is_replacement)
             if options.file_system_poll_wait_seconds <= 0:
                 await self._check_present(models)
             await self._poll_file_system()
             if options.file_system_poll_wait_seconds > 0:
                 self._follow(self._poll_file_system, options.file_system_poll_wait_seconds)
-            await self._lifecycle.settled([model.name for model in models])
+            await self._first_loaded([model.name for model in models], is_replacement)
         except BaseException:
             await self.close()
             raise
         if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
             self._follow(self._poll_config_file, options.model_config_file_poll_wait_seconds)
+
+    async def _first_loaded(self, names: list[str], is_replacement: bool) -> None:
+        """Returns when each model can answer; for a replacement, or when it has none that could."""
+        if is_replacement:
+            names = [name for name in names if self._active.has_versions(name)]
+        try:
+            await self._active.settled(names)
+        except ServingError as error:
+            if not is_replacement or error.code is not StatusCode.UNKNOWN:
+                raise
+            _LOG.error("%s", error.message)
 
     def lease(self, wanted: Wanted) -> AbstractContextManager[Servable]:
         """Lends a servable for one request, to be entered at once; it stays loaded meanwhile.
@@ -204,9 +222,9 @@ class ModelManager:
         except KeyError:
             raise invalid_argument(f"Unrecognized servable version label: {wanted.label}") from None
 
-    def _checked_labels(self, config: Any) -> dict[str, dict[str, int]]:
+    def _checked_labels(self, config: Any, is_checked: bool = False) -> dict[str, dict[str, int]]:
         options = self._options
-        is_forced = options.force_allow_any_version_labels_for_unavailable_models
+        is_forced = options.force_allow_any_version_labels_for_unavailable_models or is_checked
         return version_labels(
             config,
             available={name: model.available() for name, model in self._active.models.items()},

@@ -13,6 +13,7 @@ from grpc import StatusCode
 
 from serving.config import BatchingConfig
 from serving.server.batching import BatchQueue, BatchRun, BatchScheduler
+from serving.server.calls import RunningCalls
 from serving.server.errors import ServingError, invalid_argument
 from serving.server.tensorflow_errors import as_serving_error
 from serving.server.workers import Workers
@@ -63,6 +64,7 @@ class Servable:
         self._batching = batching
         self._scheduler = scheduler
         self._on_run = on_run
+        self._calls = RunningCalls()
         self._ready: dict[str, _Ready] = {}
         for signature in self.signatures:
             with contextlib.suppress(Exception):  # whoever asks for it is told why
@@ -119,8 +121,13 @@ class Servable:
         found = dict(zip(ready.outputs, run(arrays), strict=True))
         return {alias: found[alias] for alias in wanted}
 
+    def drain(self) -> None:
+        """Blocks until no call is running; none begins any more."""
+        self._calls.drain()
+
     def close(self) -> None:
-        """Frees the model; no call may be running."""
+        """Frees the model, when its calls have ended."""
+        self.drain()
         self._filtered.cache_clear()
         self._ready.clear()
         self._model.close()
@@ -142,7 +149,7 @@ class Servable:
 
     def _prepare(self, name: str) -> _Ready:
         signature = Signature.from_proto(name, self.signatures[name])
-        call = _told(self._model.compiled(signature))
+        call = self._counted(self._model.compiled(signature))
         queue = None
         if self._batching is not None and self._scheduler is not None:
             on_run = self._on_run
@@ -151,7 +158,22 @@ class Servable:
         return _Ready(signature, call, queue)
 
     def _filtered_call(self, name: str, wanted: frozenset[str]) -> Run:
-        return _told(self._model.compiled(self._ready[name].signature, wanted))
+        return self._counted(self._model.compiled(self._ready[name].signature, wanted))
+
+    def _counted(self, run: Run) -> Run:
+        """Returns the function, counted, with its errors told by their canonical codes."""
+        calls = self._calls
+
+        def call(arrays: Sequence[np.ndarray]) -> Arrays:
+            with calls:
+                try:
+                    return run(arrays)
+                except ServingError:
+                    raise
+                except Exception as error:  # TensorFlow raises ValueError and others as well
+                    raise as_serving_error(error) from error
+
+        return call
 
     def _timed(self, name: str, call: Run, arrays: Arrays) -> Arrays:
         if self._on_run is None:
@@ -207,17 +229,3 @@ class _Ready:
                 f"in the set {{{','.join(self.outputs)}}}."
             )
         return tuple(alias for alias in self.outputs if alias in outputs)
-
-
-def _told(run: Run) -> Run:
-    """Returns the function with its errors told by their canonical codes."""
-
-    def call(arrays: Sequence[np.ndarray]) -> Arrays:
-        try:
-            return run(arrays)
-        except ServingError:
-            raise
-        except Exception as error:  # TensorFlow raises ValueError and others as well
-            raise as_serving_error(error) from error
-
-    return call

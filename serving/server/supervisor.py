@@ -34,6 +34,10 @@ _STEADY_SECONDS = 60.0
 _STOP_MARGIN = 15.0
 """Seconds that a worker has, over those to drain, before it is killed."""
 
+_ANSWER_SECONDS = 2.0
+"""How long a worker has to say what it has at hand: one that is stuck holds the others up no more
+than one that is dead."""
+
 
 class StartFailed(RuntimeError):
     """The server could not start; the message says why, for its user."""
@@ -173,35 +177,32 @@ class Supervisor:
         if operation == "reload":
             replies = await self._reload(payload)
         else:
-            replies = await self._broadcast(self._serving(), operation, payload)
+            replies = await self._broadcast(operation, payload, _ANSWER_SECONDS)
         worker.send({"kind": "answer", "id": message["id"], "replies": replies})
 
     async def _reload(self, payload: str) -> list[dict[str, Any]]:
         async with self._reloading:
-            workers = self._serving()
             before, self._config = self._config, payload
-            replies = await asyncio.gather(*(w.ask("reload", payload) for w in workers))
-            failed = [reply for reply in replies if reply is not None and "error" in reply]
-            if failed:
-                # Never two sets of models behind one port.
+            replies = await self._broadcast("reload", payload)
+            codes = {reply["error"][0] for reply in replies if "error" in reply}
+            # UNKNOWN says that a new model does not load: the new set stays in force, as with one
+            # process. Anything else may leave some with the old set and some with the new.
+            if codes - {"UNKNOWN"}:
                 self._config = before
-                done = [
-                    worker
-                    for worker, reply in zip(workers, replies, strict=True)
-                    if reply is not None and "error" not in reply
-                ]
-                await self._broadcast(done, "reload", before)
-            return [reply for reply in replies if reply is not None]
+                await self._broadcast("reload", before)
+            return replies
 
-    def _serving(self) -> list[_Worker]:
-        return [worker for worker in self._workers if worker.is_loaded]
-
-    @staticmethod
     async def _broadcast(
-        workers: list[_Worker], operation: str, payload: Any
+        self, operation: str, payload: Any, seconds: float | None = None
     ) -> list[dict[str, Any]]:
-        replies = await asyncio.gather(*(worker.ask(operation, payload) for worker in workers))
-        return [reply for reply in replies if reply is not None]
+        """Returns the replies of the workers that serve, but for those that end meanwhile.
+
+        Args:
+            seconds: after which a worker counts as one that has ended; None waits for all.
+        """
+        serving = [worker for worker in self._workers if worker.is_loaded]
+        asked = (worker.ask(operation, payload, seconds) for worker in serving)
+        return [reply for reply in await asyncio.gather(*asked) if reply is not None]
 
 
 class _Worker:
@@ -220,6 +221,7 @@ class _Worker:
         self._ids = itertools.count()
         self._waiting: dict[int, asyncio.Future] = {}
         self._failure = ""
+        self._has_served = False
 
     async def keep(self) -> None:
         """Runs processes, one after the other, until the server stops.
@@ -228,16 +230,14 @@ class _Worker:
             StartFailed: if the first of them does not come to serve.
         """
         loop = asyncio.get_running_loop()
-        has_served = False
         failures = 0
         while not self._supervisor.is_stopping:
             started = loop.time()
             code = await self._run_process()
-            has_served = has_served or self.ready.is_set()
             self.ready.clear()
             if self._supervisor.is_stopping:
                 return
-            if not has_served:
+            if not self._has_served:
                 raise StartFailed(self._failure or f"a worker {_ending(code)}")
             failures = 0 if loop.time() - started > _STEADY_SECONDS else failures + 1
             delay = min(_LONGEST_DELAY, 0.1 * 2**failures)
@@ -253,7 +253,8 @@ class _Worker:
         config = self._supervisor.config
         async with self._spawned() as (process, channel):
             self._failure = ""
-            channel.send({**self._start, "config": config})
+            start = {"config": config, "is_replacement": self._has_served}
+            channel.send({**self._start, **start})
             while (message := await channel.receive()) is not None:
                 await self._handle(message, config)
             return await process.wait()
@@ -290,6 +291,7 @@ class _Worker:
             self._supervisor.loaded(self, config)
         elif kind == "ready":
             self.ready.set()
+            self._has_served = True
             if self._supervisor.is_stopping:
                 self.send({"kind": "stop"})
         elif kind == "failed":
@@ -305,14 +307,21 @@ class _Worker:
         if self.channel is not None:
             self.channel.send(message)
 
-    async def ask(self, operation: str, payload: Any) -> dict[str, Any] | None:
-        """Returns the process's reply, None if it ended before it gave one."""
+    async def ask(
+        self, operation: str, payload: Any, seconds: float | None = None
+    ) -> dict[str, Any] | None:
+        """Returns the process's reply, None if it ended, or the time was over, before it came."""
         if self.channel is None:
             return None
         number = next(self._ids)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         self.send({"kind": "do", "id": number, "operation": operation, "payload": payload})
-        return await future
+        try:
+            return await asyncio.wait_for(future, seconds)
+        except asyncio.TimeoutError:
+            return None
+        finally:
+            self._waiting.pop(number, None)
 
     def kill(self) -> None:
         """Ends the process at once."""

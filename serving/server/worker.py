@@ -54,6 +54,7 @@ class Worker:
         self._address = start["address"]
         self._port = start["port"]
         self._rest_port = start["rest_port"]
+        self._is_replacement = start["is_replacement"]
         self._stopping = asyncio.Event()
         self._may_listen = asyncio.Event()
         self._link = Link(channel)
@@ -113,7 +114,7 @@ class Worker:
         listening.cancel()
 
     async def _start(self) -> None:
-        await self._manager.start()
+        await self._manager.start(self._is_replacement)
         self._channel.send({"kind": "loaded"})
         await self._may_listen.wait()
         await self._grpc.start(self._address, self._port)
@@ -206,9 +207,14 @@ class Link:
             {"kind": "ask", "id": number, "operation": operation, "payload": payload}
         )
         try:
-            return await future
+            replies = await future
         finally:
             self._waiting.pop(number, None)
+        if not replies:
+            raise ServingError(
+                grpc.StatusCode.UNAVAILABLE, f"no process of the server replies to {operation}"
+            )
+        return replies
 
 
 def _raise_first_error(replies: list[dict[str, Any]]) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from grpc import StatusCode
@@ -20,8 +23,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+class _Call:
+    """A call that waits for a thread or runs on one, and who waits for its result."""
+
+    __slots__ = ("function", "waiting")
+
+    def __init__(self, function: Callable[[], Any], waiting: asyncio.Future) -> None:
+        self.function = function
+        self.waiting = waiting
+
+
 class Workers:
     """A few threads, and a bound on what waits for them.
+
+    Calls wait on the loop, and are given to the threads that are free: what is cancelled is gone
+    at once, with its arguments, however long the threads are busy.
 
     Args:
         threads: calls that run at a time.
@@ -32,7 +48,9 @@ class Workers:
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
         self._limit = limit
-        self._in_flight = 0
+        self._threads = threads
+        self._running = 0
+        self._queue: deque[_Call] = deque()
 
     async def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Returns what the function returns; one that is cancelled before it starts never runs.
@@ -40,37 +58,53 @@ class Workers:
         Raises:
             ServingError: UNAVAILABLE if too many calls are in flight; what the function raises.
         """
-        if self._in_flight >= self._limit:
+        if self._running + len(self._queue) >= self._limit:
             raise ServingError(
                 StatusCode.UNAVAILABLE, f"{self._limit} calls are in flight, which is the limit"
             )
-        self._in_flight += 1
-        waiting = self._loop.create_future()
-        call = self._pool.submit(function, *arguments)
-        call.add_done_callback(lambda done: self._tell(waiting, done))
+        call = _Call(partial(function, *arguments), self._loop.create_future())
+        self._queue.append(call)
+        self._wake()
         try:
-            return await waiting
+            return await call.waiting
         except asyncio.CancelledError:
-            call.cancel()
+            with contextlib.suppress(ValueError):  # it runs already
+                self._queue.remove(call)
             raise
 
-    def _tell(self, waiting: asyncio.Future, done: Future) -> None:
-        """Hands the outcome to the loop; on the thread of the call."""
+    def _wake(self) -> None:
+        """Gives free threads what waits."""
+        while self._queue and self._running < self._threads:
+            self._running += 1
+            self._pool.submit(self._execute, self._queue.popleft())
+
+    def _execute(self, call: _Call) -> None:
+        """Makes a call, and hands the outcome to the loop; on a thread of the pool."""
+        result, error = None, None
         try:
-            self._loop.call_soon_threadsafe(self._settle, waiting, done)
+            result = call.function()
+        except BaseException as raised:  # whatever it is, who waits must hear of it
+            error = raised
+        try:
+            self._loop.call_soon_threadsafe(self._settle, call, result, error)
         except RuntimeError:  # the loop is closed: nobody waits any more
             return
+        finally:
+            error = None  # its traceback holds this frame: a cycle, with the arguments in it
 
-    def _settle(self, waiting: asyncio.Future, done: Future) -> None:
-        self._in_flight -= 1
-        if waiting.done() or done.cancelled():
+    def _settle(self, call: _Call, result: Any, error: BaseException | None) -> None:
+        self._running -= 1
+        self._wake()
+        if call.waiting.done():  # its client is gone
             return
-        error = done.exception()
         if error is None:
-            waiting.set_result(done.result())
+            call.waiting.set_result(result)
         else:
-            waiting.set_exception(error)
+            call.waiting.set_exception(error)
 
     def close(self) -> None:
         """Ends the threads when what runs has ended; what waits is given up."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for call in self._queue:
+            call.waiting.cancel()
+        self._queue.clear()
+        self._pool.shutdown(wait=False)

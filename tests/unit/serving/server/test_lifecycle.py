@@ -30,6 +30,7 @@ class HeldLoader:
 
     def __init__(self):
         self.failures = {}
+        self.errors = {}
         self.gates = {}
         self.log = []
 
@@ -42,11 +43,19 @@ class HeldLoader:
             assert self.gates[version].wait(30)
         if self.failures.get(version, 0) > 0:
             self.failures[version] -= 1
-            raise ServingError(StatusCode.NOT_FOUND, f"{folder} is broken")
+            raise self.errors.get(
+                version, ServingError(StatusCode.NOT_FOUND, f"{folder} is broken")
+            )
         return f"{name} {version}"
+
+    def drain(self, servable):
+        if servable in self.gates:
+            assert self.gates[servable].wait(30)
 
     def unload(self, servable):
         self.log.append(f"unload {servable}")
+        if servable in self.errors:
+            raise self.errors[servable]
 
 
 @pytest.fixture
@@ -153,6 +162,27 @@ async def test_load_when_every_attempt_fails_then_ends_with_the_error_and_the_ol
     assert events[-1].error.message == "/m/2 is broken"
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (MemoryError(), StatusCode.RESOURCE_EXHAUSTED, "out of memory"),
+        (PermissionError(13, "no"), StatusCode.INTERNAL, "PermissionError: [Errno 13] no"),
+    ],
+    ids=["memory", "permission"],
+)
+async def test_load_when_the_error_is_no_servers_then_ends_with_it_as_with_any_other(
+    lifecycle, loader, error, code, message
+):
+    loader.failures[1], loader.errors[1] = 99, error
+    aspire(lifecycle, 1)
+    with pytest.raises(ServingError, match="did not become available"):
+        await asyncio.wait_for(lifecycle.settled(["m"]), 30)
+    assert states(lifecycle) == {1: State.END}
+    status = lifecycle.models["m"].versions[1].status
+    assert (status.error_code, status.error_message) == (code.value[0], message)
+    assert loader.log == ["load m 1"] * 3
+
+
 async def test_load_when_a_version_has_failed_then_is_not_tried_again_while_it_is_wanted(
     lifecycle, loader
 ):
@@ -230,6 +260,34 @@ async def test_unload_when_the_version_is_wanted_again_then_the_other_answers_un
         assert states(lifecycle) == {1: State.UNLOADING, 2: State.AVAILABLE}
     await at(lifecycle, v1=State.AVAILABLE, v2=State.END)
     assert loader.log == ["load m 1", "load m 2", "unload m 1", "load m 1", "unload m 2"]
+
+
+async def test_unload_when_a_call_runs_that_nobody_waits_for_then_others_are_loaded_meanwhile(
+    lifecycle, loader
+):
+    aspire(lifecycle, 1)
+    await lifecycle.settled(["m"])
+    loader.hold("m 1")
+    aspire(lifecycle, 2)
+    await at(lifecycle, v1=State.UNLOADING, v2=State.AVAILABLE)
+    aspire(lifecycle, 2, 3)
+    await at(lifecycle, v1=State.UNLOADING, v2=State.AVAILABLE, v3=State.AVAILABLE)
+    assert "unload m 1" not in loader.log
+    loader.gates["m 1"].set()
+    await at(lifecycle, v1=State.END, v2=State.AVAILABLE, v3=State.AVAILABLE)
+
+
+async def test_unload_when_it_fails_then_has_ended_and_the_next_is_loaded(
+    lifecycle, loader, caplog
+):
+    aspire(lifecycle, 1)
+    await lifecycle.settled(["m"])
+    loader.errors["m 1"] = MemoryError()
+    aspire(lifecycle, 2)
+    await at(lifecycle, v1=State.END, v2=State.AVAILABLE)
+    assert "Unloading servable: m version: 1" in caplog.text
+    aspire(lifecycle, 3)
+    await at(lifecycle, v1=State.END, v2=State.END, v3=State.AVAILABLE)
 
 
 async def test_unload_when_a_request_failed_then_its_lease_is_given_back(lifecycle):

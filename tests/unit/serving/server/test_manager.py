@@ -57,7 +57,7 @@ async def start(config_text):
     """Starts a manager of the models given; others than `m` by their fields."""
     managers = []
 
-    async def begin(on_event=None, models=None, **options):
+    async def begin(on_event=None, models=None, is_replacement=False, **options):
         defaults = {
             "file_system_poll_wait_seconds": POLL,
             "max_num_load_retries": 1,
@@ -65,7 +65,7 @@ async def start(config_text):
         }
         config = parsed(config_text(**(models if models is not None else {"m": ""})))
         manager = ModelManager(config, ManagerOptions(**defaults | options), on_event)
-        await manager.start()
+        await manager.start(is_replacement)
         managers.append(manager)
         return manager
 
@@ -198,6 +198,17 @@ async def test_start_when_the_only_version_is_broken_then_tells_why_after_its_re
     assert error.value.message.startswith(
         "1 model(s) did not become available: {{name: m version: 1 due to error: NOT_FOUND: "
     )
+
+
+async def test_start_when_others_serve_the_configuration_already_then_serves_what_there_is(
+    start, put_version
+):
+    put_version(1)
+    put_version(1, "n", prepare=break_model)
+    models = {"m": STABLE % 1, "n": "", "gone": ""}
+    manager = await start(models=models, is_replacement=True)
+    assert await ask(manager, Wanted("m", label="stable")) == 1
+    await until(lambda: states(manager, "n") == {1: State.END})
 
 
 async def test_start_when_the_configuration_is_wrong_then_is_refused(tmp_path):

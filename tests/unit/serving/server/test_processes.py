@@ -1,5 +1,6 @@
 """The server as its users start it: several processes behind one pair of ports."""
 
+import contextlib
 import json
 import os
 import re
@@ -83,6 +84,7 @@ def server(model_root, monitoring, tmp_path_factory):
         "--model_name=plain",
         f"--monitoring_config_file={monitoring}",
         "--processes=2",
+        "--max_num_load_retries=0",
     )
     yield made
     made.end()
@@ -140,6 +142,47 @@ def test_a_reload_when_confirmed_then_is_in_force_in_every_process(server, model
     for _ in range(20):
         assert server.predict(path="also:predict").status_code == 200
     reload(server, plain=model_root / "plain")
+
+
+def listens(process, port):
+    """Returns whether a process has a socket of its own that listens on a port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = {
+        f"socket:[{row[9]}]"
+        for row in rows
+        if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
+    }
+    held = set()
+    for end in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            held.add(os.readlink(end))
+    return bool(listening & held)
+
+
+def replace_a_worker(server):
+    """Kills a worker; returns when another serves in its place."""
+    victim, *others = server.workers()
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: len({*server.workers()} - {victim}) == 2)
+    [newest] = [worker for worker in server.workers() if worker not in others]
+    wait_until(lambda: listens(newest, int(server.url.rpartition(":")[2])))
+
+
+def test_a_reload_when_a_new_model_is_broken_then_the_new_set_is_in_force_in_every_process(
+    server, model_root, tmp_path
+):
+    (tmp_path / "broken" / "1").mkdir(parents=True)
+    (tmp_path / "broken" / "1" / "saved_model.pb").write_bytes(b"no model")
+    plain = model_root / "plain"
+    with pytest.raises(grpc.RpcError) as caught:
+        reload(server, plain=plain, also=plain, broken=tmp_path / "broken")
+    assert caught.value.code() is grpc.StatusCode.UNKNOWN
+    replace_a_worker(server)
+    for _ in range(20):
+        assert server.predict(path="also:predict").status_code == 200
+        assert server.predict().status_code == 200
+    reload(server, plain=plain)
+    server.log.write_text("")
 
 
 def test_a_version_when_available_then_is_so_in_every_process(server, model_root):

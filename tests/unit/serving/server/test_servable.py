@@ -1,6 +1,7 @@
 """A version answers what fits its signatures, in batches or by itself, and nothing else."""
 
 import asyncio
+import threading
 import weakref
 from types import SimpleNamespace
 
@@ -266,3 +267,61 @@ async def test_close_when_the_servable_is_let_go_then_its_session_is_freed(saved
         await asyncio.sleep(0.01)
     workers.close()
     scheduler.close()
+
+
+class HeldModel:
+    """A model whose calls wait until they are let go; knows whether it was closed meanwhile."""
+
+    def __init__(self, signatures):
+        self.signatures = signatures
+        self.began = threading.Event()
+        self.gate = threading.Event()
+        self.log = []
+
+    def compiled(self, signature, outputs=None):
+        return self._run
+
+    def _run(self, arrays):
+        self.began.set()
+        assert self.gate.wait(30)
+        self.log.append("answered")
+        return list(arrays)
+
+    def close(self):
+        self.log.append("closed")
+
+
+@pytest.fixture
+def held(model):
+    return HeldModel({"loud": model.signatures["loud"]})
+
+
+@pytest.mark.parametrize("batching", [None, BATCHING], ids=["alone", "batched"])
+async def test_close_when_a_cancelled_call_still_runs_then_the_model_is_freed_after_it(
+    held, batching
+):
+    workers, scheduler = Workers(1, 8), BatchScheduler(1)
+    servable = Servable("m", 3, held, workers, batching, scheduler)
+    gone = asyncio.ensure_future(servable.run("loud", texts(b"a")))
+    assert await asyncio.to_thread(held.began.wait, 30)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    closing = asyncio.ensure_future(asyncio.to_thread(servable.close))
+    while not servable._calls._is_closed:
+        await asyncio.sleep(0)
+    held.gate.set()
+    await closing
+    assert held.log == ["answered", "closed"]
+    workers.close()
+    scheduler.close()
+
+
+async def test_run_when_its_call_comes_to_a_thread_after_the_drain_then_is_never_made(held):
+    workers = Workers(1, 8)
+    servable = Servable("m", 3, held, workers)
+    servable.drain()
+    error = await refused(servable.run("loud", texts(b"a")))
+    assert error.code is StatusCode.UNAVAILABLE
+    assert not held.began.is_set()
+    workers.close()

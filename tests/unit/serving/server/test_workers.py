@@ -1,8 +1,11 @@
 """Calls run beside the event loop, a bounded number of them."""
 
 import asyncio
+import gc
 import threading
+import weakref
 
+import numpy as np
 import pytest
 from grpc import StatusCode
 
@@ -81,6 +84,38 @@ async def test_call_when_cancelled_before_it_starts_then_never_runs_and_frees_it
     held.gate.set()
     await asyncio.gather(running, waiting)
     assert ran == [2]
+
+
+async def test_call_when_many_are_sent_and_cancelled_then_nothing_of_them_is_kept(workers):
+    held = Held()
+    running = await held.begin(workers)
+    arguments = []
+    for _ in range(10):
+        argument = np.zeros(1000)
+        arguments.append(weakref.ref(argument))
+        gone = asyncio.ensure_future(workers.call(np.sum, argument))
+        del argument
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait([gone])
+        assert gone.cancelled()
+        del gone
+    gc.collect()
+    assert all(argument() is None for argument in arguments)
+    held.gate.set()
+    await running
+
+
+async def test_close_when_a_call_waits_then_it_is_given_up(workers):
+    held = Held()
+    running = await held.begin(workers)
+    waiting = asyncio.ensure_future(workers.call(int))
+    await asyncio.sleep(0)
+    workers.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 30)
+    held.gate.set()
+    await running
 
 
 async def test_call_when_cancelled_while_it_runs_then_holds_its_place_until_it_ends(workers):
