@@ -135,7 +135,7 @@ async def infer(
         tensors.add(servable.signatures[signature].inputs[_INPUT].name)
         if len(tensors) > 1:
             raise invalid_argument("Input tensor must be the same for all Signatures.")
-    runs = [
+    runs: list[Awaitable[Classes | np.ndarray]] = [
         classify(servable, signature, examples)
         if method == CLASSIFY
         else regress(servable, signature, examples)
@@ -143,7 +143,7 @@ async def infer(
     ]
     # All of them end before the first failure is told: the servable is lent for as long.
     results = await asyncio.gather(*runs, return_exceptions=True)
-    found = []
+    found: list[Classes | np.ndarray] = []
     for result in results:
         if isinstance(result, BaseException):
             raise result

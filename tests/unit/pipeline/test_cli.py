@@ -233,7 +233,8 @@ def test_help_when_asked_then_gives_the_commands_and_exit_codes(tmp_path, tapeli
         assert f" {command} " in text
     assert (
         "Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "
-        "4 not blessed or refused, 130 interrupted, 143 stopped by SIGTERM with the training saved." in text
+        "4 not blessed or refused, 130 interrupted, 143 stopped by SIGTERM with the training "
+        "saved." in text
     )
 
 
