@@ -7,7 +7,7 @@ The checks and their words are those of TF Serving's `classifier.cc`, `regressor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
