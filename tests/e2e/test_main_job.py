@@ -84,7 +84,7 @@ def test_serving_directory_holds_the_version_and_the_files_that_tf_serving_start
     ]
 
 
-def test_pushed_version_answers_as_the_trained_model_on_100_raw_rows_by_every_signature(
+def test_pushed_version_answers_as_the_trained_model_on_200_raw_rows_by_every_signature(
     digits_run, workdir
 ):
     from serving.prediction_logs import exchange, read_logs
@@ -95,7 +95,7 @@ def test_pushed_version_answers_as_the_trained_model_on_100_raw_rows_by_every_si
     assert {answer.signature for answer in answers} == SIGNATURES
     for answer in answers:
         for value in [*answer.inputs.values(), *answer.outputs.values()]:
-            assert len(value) == 100
+            assert len(value) == 200
     check_servable(Path(digits_run.summary["servable"]), reference, tolerance=1e-5)
 
 
