@@ -54,6 +54,7 @@ class Model:
         faults: what the next requests meet, one each: an error, `reset` (the connection breaks),
             `hang` (no answer until the test ends), `drip` and `drip headers` (an answer that takes
             ten seconds), or bytes, which REST answers as they are.
+        has_dripped: whether what drips is out to the last byte.
         asked: (method, model, version, label, signature) of each request that came.
         output: name of the answer to the signature `one`.
         dtype: of that answer.
@@ -61,6 +62,7 @@ class Model:
 
     def __init__(self) -> None:
         self.faults: list[Any] = []
+        self.has_dripped = False
         self.asked: list[tuple] = []
         self.connections: set[Any] = set()
         self.states: list[tuple[int, int, int, str]] = [(2, 20, 0, ""), (1, 30, 0, "")]
@@ -215,14 +217,17 @@ class RestHandler(BaseHTTPRequestHandler):
         body = json.dumps(self.status({})).encode().ljust(500)
         headers = b"HTTP/1.1 200 OK\r\nX-Drop: " + b"x" * 500 + b"\r\n"
         headers += f"Content-Length: {len(body)}\r\n\r\n".encode()
+        slow, fast = (headers, body) if in_headers else (body, b"")
         if not in_headers:
             self.wfile.write(headers)
-        with contextlib.suppress(OSError):
-            for byte in headers + body if in_headers else body:
-                if self.model.over.wait(0.02):
-                    break
-                self.wfile.write(bytes([byte]))
         self.close_connection = True
+        with contextlib.suppress(OSError):
+            for byte in slow:
+                if self.model.over.wait(0.02):
+                    return
+                self.wfile.write(bytes([byte]))
+            self.model.has_dripped = True
+            self.wfile.write(fast)
 
     def status(self, request: dict) -> dict:
         return {
