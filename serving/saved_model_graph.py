@@ -29,6 +29,5 @@ def served_signatures(model: Any) -> dict[str, Any]:
         if set(graph.meta_info_def.tags) == {SERVE_TAG}:
             return for_requests(graph.signature_def)
     tags = [sorted(graph.meta_info_def.tags) for graph in model.meta_graphs]
-    raise ValueError(
-        f"found graphs tagged {tags}; allowed: a SavedModel with one tagged {SERVE_TAG}"
-    )
+    allowed = f"a SavedModel with one tagged {SERVE_TAG}"
+    raise ValueError(f"found graphs tagged {tags}; allowed: {allowed}")

@@ -85,6 +85,7 @@ def test_request_when_attempts_are_limited_then_asked_as_often(make_client, mode
 def test_request_when_no_answer_comes_then_deadline_exceeded(client, model, fault) -> None:
     model.faults = [fault]
     error = failing(client, timeout=0.3)
+    assert not model.has_dripped
     assert error.code is StatusCode.DEADLINE_EXCEEDED
     assert len(model.asked) == 1
 
