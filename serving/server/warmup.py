@@ -11,13 +11,13 @@ from typing import Any
 
 from grpc import StatusCode
 
+from serving.server.answers import DEFAULT_SIGNATURE
 from serving.server.errors import ServingError, invalid_argument
 from serving.server.servable import Servable
 from serving.server.tensorflow_errors import as_serving_error
 
 WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 MAX_RECORDS = 1000
-DEFAULT_SIGNATURE = "serving_default"
 
 
 def warm_up(servable: Servable, folder: Path) -> int:
