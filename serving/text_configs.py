@@ -40,7 +40,7 @@ class Tls:
 
     Attributes:
         client_verify: clients must show a certificate.
-        custom_ca: what theirs must be signed by, "" for the system's.
+        custom_ca: what theirs must be signed by; needed where they are asked for.
     """
 
     server_key: str

@@ -18,7 +18,7 @@ def padded_size(rows: int, allowed: Sequence[int]) -> int:
     return next((size for size in allowed if size >= rows), rows)
 
 
-def merged(
+def stacked(
     requests: Sequence[Sequence[np.ndarray]], padding: int, pad_variable_length: bool
 ) -> list[np.ndarray]:
     """Returns the inputs of the requests one below another, and `padding` rows more.

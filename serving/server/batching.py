@@ -23,7 +23,7 @@ import numpy as np
 from grpc import StatusCode
 
 from serving.config import BatchingConfig
-from serving.server.batch_arrays import merged, padded_size, split
+from serving.server.batch_arrays import padded_size, split, stacked
 from serving.server.errors import ServingError, invalid_argument
 
 Arrays = list[np.ndarray]
@@ -211,7 +211,7 @@ class BatchQueue:
         rows = sum(sizes)
         # There is nothing to repeat in a batch without rows.
         size = padded_size(rows, config.allowed_batch_sizes) if rows else 0
-        inputs = merged(requests, size - rows, config.pad_variable_length_inputs)
+        inputs = stacked(requests, size - rows, config.pad_variable_length_inputs)
         return split(self._run(inputs), sizes, size), size - rows
 
     def _check_size(self, rows: int) -> None:

@@ -36,8 +36,10 @@ from serving.server.servable import Servable
 
 _LOG = logging.getLogger(__name__)
 
-_LONGEST_MESSAGE = 2000
-"""Characters of an error: it travels in the trailers, which have a limit of their own."""
+_LONGEST_MESSAGE = 4000
+"""Bytes of an error on the wire: it travels in the trailers, of which clients take 8 KB."""
+
+_AS_THEY_ARE = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 
 class _Method(NamedTuple):
@@ -116,7 +118,7 @@ class GrpcServices:
                     model = method.model(request)
                     answer = (await method.answer(request)).SerializeToString()
             except ServingError as error:
-                code, details = error.code, error.message[:_LONGEST_MESSAGE]
+                code, details = error.code, _cut(error.message)
             except DecodeError as error:
                 code = StatusCode.INVALID_ARGUMENT
                 details = f"{method.request.DESCRIPTOR.name}: {error}"
@@ -239,6 +241,19 @@ class GrpcServices:
     def _count_examples(self, servable: Servable, count: int) -> None:
         if self._metrics is not None:
             self._metrics.examples(servable.name, count)
+
+
+def _cut(message: str) -> str:
+    """Returns an error's start, as far as the trailers hold it.
+
+    They have a letter in UTF-8, and of that each byte but ASCII's in three: `%E9`.
+    """
+    size = 0
+    for index, letter in enumerate(message[:_LONGEST_MESSAGE]):
+        size += sum(1 if byte in _AS_THEY_ARE else 3 for byte in letter.encode(errors="replace"))
+        if size > _LONGEST_MESSAGE:
+            return message[:index]
+    return message[:_LONGEST_MESSAGE]
 
 
 def _model(request: Any) -> str:

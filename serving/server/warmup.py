@@ -11,12 +11,11 @@ from typing import Any
 
 from grpc import StatusCode
 
+from serving.server.answers import DEFAULT_SIGNATURE
 from serving.server.errors import ServingError, invalid_argument
 from serving.server.servable import Servable
 from serving.server.tensorflow_errors import as_serving_error
 from serving.version_folders import MAX_WARMUP_RECORDS, WARMUP_FILE
-
-DEFAULT_SIGNATURE = "serving_default"
 
 
 def warm_up(servable: Servable, folder: Path) -> int:

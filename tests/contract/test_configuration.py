@@ -10,8 +10,10 @@ from grpc import StatusCode
 from tests.contract.clients import Rest, arrays
 from tests.contract.conftest import server_command
 from tests.contract.models import floats, model_config, models_text
+from tests.serving_process import get
 
 X = {"x": floats(0.0)}
+METRICS = "/monitoring/prometheus/metrics"
 
 
 @pytest.fixture(scope="module")
@@ -167,14 +169,20 @@ def test_rest_when_it_has_no_port_then_is_off(models, start_server, connect, por
 
 
 @pytest.fixture(scope="module")
-def policies(start_server, put_version, tmp_path_factory):
-    """A server of models with three versions each and every kind of policy."""
-    folder = tmp_path_factory.mktemp("policies")
+def policies_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("policies")
+
+
+@pytest.fixture(scope="module")
+def policies(start_server, put_version, policies_folder):
+    """A server of models with three versions each and every kind of policy; it polls as usual."""
+    folder = policies_folder
     kinds = {
         "unsaid": "",
         "latest": "model_version_policy { latest { num_versions: 2 } }",
         "all": "model_version_policy { all {} }",
         "specific": "model_version_policy { specific { versions: 1 versions: 3 } }",
+        "growing": "",
     }
     for name in kinds:
         for version in (1, 2, 3):
@@ -205,3 +213,36 @@ def test_a_policy_when_given_then_these_versions_and_no_others_are_served(
         else:
             refused(StatusCode.NOT_FOUND, client.predict, model, X, version=version)
     assert client.predict(model, X).model_spec.version.value == 3
+
+
+def test_a_version_when_pushed_to_a_server_of_default_flags_then_is_served(
+    policies, policies_folder, put_version
+):
+    put_version(policies_folder / "growing", 4)
+    policies.wait_until_available("growing", 4)
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "paths"),
+    [
+        ('enable: true path: "/elsewhere"', {"/elsewhere": True, METRICS: False}),
+        ("enable: false", {METRICS: False}),
+    ],
+    ids=["path", "off"],
+)
+def test_metrics_when_configured_then_are_there_and_nowhere_else(
+    models, start_server, tmp_path, monitoring, paths
+):
+    config = tmp_path / "monitoring.config"
+    config.write_text(f"prometheus_config {{ {monitoring} }}")
+    server = start_server(
+        "--model_name=one",
+        f"--model_base_path={models}/sizes",
+        f"--monitoring_config_file={config}",
+    )
+    server.wait_until_available("one", 1)
+    found = {}
+    for path in paths:
+        status, body = get(server.rest_port, path)
+        found[path] = status == 200 and b"# TYPE" in body
+    assert found == paths

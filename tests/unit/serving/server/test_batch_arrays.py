@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from grpc import StatusCode
 
-from serving.server.batch_arrays import merged, padded_size, split
+from serving.server.batch_arrays import padded_size, split, stacked
 from serving.server.errors import ServingError
 
 
@@ -18,55 +18,55 @@ def test_padded_size_when_sizes_are_allowed_then_is_the_smallest_that_holds_the_
     assert padded_size(rows, allowed) == size
 
 
-def test_merged_when_requests_have_several_inputs_then_each_is_stacked_in_order():
+def test_stacked_when_requests_have_several_inputs_then_each_is_stacked_in_order():
     first = [np.array([[1, 2]]), np.array([b"a\0"], object)]
     second = [np.array([[3, 4], [5, 6]]), np.array([b"b", b""], object)]
-    numbers, texts = merged([first, second], 0, pad_variable_length=False)
+    numbers, texts = stacked([first, second], 0, pad_variable_length=False)
     np.testing.assert_array_equal(numbers, [[1, 2], [3, 4], [5, 6]])
     assert texts.tolist() == [b"a\0", b"b", b""]
 
 
-def test_merged_when_one_request_fills_the_batch_then_it_is_not_copied():
+def test_stacked_when_one_request_fills_the_batch_then_it_is_not_copied():
     array = np.ones((2, 3))
-    assert merged([[array]], 0, pad_variable_length=False)[0] is array
+    assert stacked([[array]], 0, pad_variable_length=False)[0] is array
 
 
-def test_merged_when_rows_are_wanted_then_repeats_the_first_of_the_last_request():
-    [batch] = merged([[np.array([[1.0]])], [np.array([[2.0], [3.0]])]], 2, False)
+def test_stacked_when_rows_are_wanted_then_repeats_the_first_of_the_last_request():
+    [batch] = stacked([[np.array([[1.0]])], [np.array([[2.0], [3.0]])]], 2, False)
     np.testing.assert_array_equal(batch, [[1], [2], [3], [2], [2]])
 
 
-def test_merged_when_the_last_request_has_no_rows_then_repeats_one_of_another():
-    [batch] = merged([[np.array([[1.0]])], [np.zeros((0, 1))]], 1, False)
+def test_stacked_when_the_last_request_has_no_rows_then_repeats_one_of_another():
+    [batch] = stacked([[np.array([[1.0]])], [np.zeros((0, 1))]], 1, False)
     np.testing.assert_array_equal(batch, [[1], [1]])
 
 
-def test_merged_when_shapes_vary_then_each_grows_with_its_own_first_value():
+def test_stacked_when_shapes_vary_then_each_grows_with_its_own_first_value():
     first = np.array([[7, 1]])
     second = np.array([[9], [8]])
-    [batch] = merged([[first], [second]], 0, pad_variable_length=True)
+    [batch] = stacked([[first], [second]], 0, pad_variable_length=True)
     np.testing.assert_array_equal(batch, [[7, 1], [9, 9], [8, 9]])
 
 
-def test_merged_when_several_dimensions_vary_then_all_of_them_grow():
+def test_stacked_when_several_dimensions_vary_then_all_of_them_grow():
     first = np.full((1, 1, 3), 1)
     second = np.full((1, 2, 1), 2)
-    [batch] = merged([[first], [second]], 1, pad_variable_length=True)
+    [batch] = stacked([[first], [second]], 1, pad_variable_length=True)
     assert batch.shape == (3, 2, 3)
     np.testing.assert_array_equal(batch[0], np.ones((2, 3)))
     np.testing.assert_array_equal(batch[2], batch[1])
 
 
-def test_merged_when_strings_vary_in_length_then_are_padded_with_strings():
+def test_stacked_when_strings_vary_in_length_then_are_padded_with_strings():
     first = np.array([[b"x", b"y"]], object)
     second = np.array([[b"z"]], object)
-    [batch] = merged([[first], [second]], 0, pad_variable_length=True)
+    [batch] = stacked([[first], [second]], 0, pad_variable_length=True)
     assert batch.tolist() == [[b"x", b"y"], [b"z", b"z"]]
 
 
-def test_merged_when_there_is_no_value_to_pad_with_then_is_an_invalid_argument():
+def test_stacked_when_there_is_no_value_to_pad_with_then_is_an_invalid_argument():
     with pytest.raises(ServingError) as error:
-        merged([[np.ones((1, 2))], [np.zeros((1, 0))]], 0, pad_variable_length=True)
+        stacked([[np.ones((1, 2))], [np.zeros((1, 0))]], 0, pad_variable_length=True)
     assert error.value.code is StatusCode.INVALID_ARGUMENT
 
 

@@ -1,45 +1,21 @@
 import asyncio
 
-import grpc
 import numpy as np
 import pytest
-import tensorflow as tf
 from google.protobuf import json_format
 from grpc import StatusCode
 from tensorflow_serving.apis import (
-    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
-    inference_pb2,
     model_management_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-    regression_pb2,
 )
 
 from serving.server.admission import Admission
 from serving.server.errors import ServingError
 from serving.server.grpc_server import GrpcServer
 from serving.server.grpc_services import GrpcServices
-from serving.server.peers import Alone
 from serving.server.servable import Servable
-
-SPEC = {"name": "plain"}
-CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
-
-
-class Peers(Alone):
-    """Takes notes of what is reloaded; `bad` is refused."""
-
-    def __init__(self, manager):
-        super().__init__(manager)
-        self.reloaded = []
-
-    async def reload(self, config):
-        if any(model.name == "bad" for model in config.model_config_list.config):
-            raise ServingError(StatusCode.INVALID_ARGUMENT, "bad")
-        self.reloaded.append(config)
+from tests.unit.serving.server.grpc_calls import SPEC, Peers, calls, predict, refusal
 
 
 @pytest.fixture(scope="module")
@@ -54,50 +30,8 @@ def admission():
 
 @pytest.fixture(scope="module")
 def call(manager, loop, peers, admission):
-    """Makes a call over a real channel: method, request message or bytes."""
-    services = GrpcServices(manager, peers, admission)
-
-    async def start():
-        server = GrpcServer(services, max_message_bytes=100_000)
-        port = await server.start("127.0.0.1", 0)
-        return server, grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-
-    server, channel = loop.run_until_complete(start())
-    stubs = (
-        prediction_service_pb2_grpc.PredictionServiceStub(channel),
-        model_service_pb2_grpc.ModelServiceStub(channel),
-    )
-
-    def make(method, request, timeout=60):
-        async def ask():
-            if isinstance(request, bytes):
-                path = f"/tensorflow.serving.PredictionService/{method}"
-                return await channel.unary_unary(path)(request, timeout=timeout)
-            stub = next(stub for stub in stubs if hasattr(stub, method))
-            return await getattr(stub, method)(request, timeout=timeout)
-
-        return loop.run_until_complete(ask())
-
-    yield make
-    loop.run_until_complete(channel.close())
-    loop.run_until_complete(server.drain(1))
-
-
-def refusal(call, code, method, request, **options):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        call(method, request, **options)
-    assert caught.value.code() is code, caught.value
-    return caught.value.details()
-
-
-def predict(spec=SPEC, outputs=(), **inputs):
-    request = predict_pb2.PredictRequest(output_filter=outputs)
-    if spec is not None:
-        json_format.ParseDict(spec, request.model_spec)
-        request.model_spec.SetInParent()
-    for alias, array in inputs.items():
-        request.inputs[alias].CopyFrom(tf.make_tensor_proto(array))
-    return request
+    with calls(manager, loop, peers, admission) as made:
+        yield made
 
 
 X = np.array([[1, 2]], np.float32)
@@ -147,6 +81,11 @@ def test_outputs_when_filtered_then_only_those_come(call):
             'Serving signature key "zz" not found.',
             predict({**SPEC, "signatureName": "zz"}, x=X),
         ),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "Serving signature key",
+            predict({**SPEC, "signatureName": "\u4e00" * 5000}, x=X),
+        ),
         (StatusCode.INVALID_ARGUMENT, "does not match signature", predict(z=X)),
         (StatusCode.INVALID_ARGUMENT, "does not match signature", predict(x=X, z=X)),
         (StatusCode.INVALID_ARGUMENT, "does not match signature", predict()),
@@ -182,123 +121,6 @@ def test_a_message_when_broken_then_is_refused_and_the_next_is_answered(call, me
     ):
         refusal(call, StatusCode.INVALID_ARGUMENT, method, broken)
     assert call("Predict", predict(x=X))
-
-
-def examples(message, *values, context=None):
-    kind = message.input.example_list
-    if context is not None:
-        kind = message.input.example_list_with_context
-        kind.context.features.feature["a"].float_list.value.append(context)
-    kind.SetInParent()
-    for value in values:
-        added = kind.examples.add()
-        if value is not None:
-            added.features.feature["a"].float_list.value.append(value)
-    return message
-
-
-def classify(*values, signature="", name="examples", context=None):
-    request = classification_pb2.ClassificationRequest()
-    request.model_spec.name = name
-    request.model_spec.signature_name = signature
-    return examples(request, *values, context=context)
-
-
-def regress(*values, signature="value"):
-    request = regression_pb2.RegressionRequest()
-    request.model_spec.name = "examples"
-    request.model_spec.signature_name = signature
-    return examples(request, *values)
-
-
-def found_classes(result):
-    return [[(c.label, c.score) for c in one.classes] for one in result.classifications]
-
-
-def test_examples_when_classified_then_have_labels_and_scores(call):
-    answer = call("Classify", classify(0.5, None, context=2))
-    assert found_classes(answer.result) == [
-        [("up", 0.5), ("down", -0.5)],
-        [("up", 2), ("down", -2)],
-    ]
-    assert answer.model_spec.signature_name == "serving_default"
-    answer = call("Classify", classify(1.5, signature="scores"))
-    assert found_classes(answer.result) == [[("", 1.5), ("", -1.5)]]
-
-
-def test_examples_when_regressed_then_have_values(call):
-    answer = call("Regress", regress(0.5, 2))
-    assert [one.value for one in answer.result.regressions] == [0.5, 2]
-    assert answer.model_spec.version.value == 1
-
-
-@pytest.mark.parametrize(
-    ("method", "request_", "words"),
-    [
-        ("Classify", classify(), "Input is empty."),
-        ("Classify", classify(1, name=""), "no name"),
-        ("Classify", classify(1, signature="value"), "method_name"),
-        ("Classify", classify(1, signature="zz"), "zz"),
-        ("Classify", classify(1, signature="flat"), "num_classes"),
-        ("Regress", regress(1, signature=""), "method_name"),
-        ("Regress", regression_pb2.RegressionRequest(), "Missing ModelSpec"),
-    ],
-)
-def test_examples_when_they_cannot_be_answered_then_the_message_says_why(
-    call, method, request_, words
-):
-    assert words in refusal(call, StatusCode.INVALID_ARGUMENT, method, request_)
-
-
-def multi(*tasks, names=None):
-    request = inference_pb2.MultiInferenceRequest()
-    for index, (signature, method) in enumerate(tasks):
-        added = request.tasks.add(method_name=method)
-        added.model_spec.name = names[index] if names else "examples"
-        added.model_spec.signature_name = signature
-    return examples(request, 0.5, 2)
-
-
-def test_several_signatures_when_inferred_then_each_has_a_result_in_order(call):
-    answer = call("MultiInference", multi(("value", REGRESS), ("", CLASSIFY)))
-    first, second = answer.results
-    assert [one.value for one in first.regression_result.regressions] == [0.5, 2]
-    assert found_classes(second.classification_result)[0] == [("up", 0.5), ("down", -0.5)]
-    assert [first.model_spec.signature_name, second.model_spec.signature_name] == [
-        "value",
-        "serving_default",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("code", "request_", "words"),
-    [
-        (StatusCode.INVALID_ARGUMENT, multi(), "Missing ModelSpec"),
-        (StatusCode.INVALID_ARGUMENT, multi(("", CLASSIFY), names=[""]), "empty model name"),
-        (
-            StatusCode.INVALID_ARGUMENT,
-            multi(("", CLASSIFY), ("value", REGRESS), names=["examples", "plain"]),
-            "same model name",
-        ),
-        (
-            StatusCode.INVALID_ARGUMENT,
-            multi(("", CLASSIFY), ("serving_default", CLASSIFY)),
-            "Duplicate evaluation",
-        ),
-        (StatusCode.INVALID_ARGUMENT, multi(("zz", CLASSIFY)), "not found in model graph"),
-        (StatusCode.INVALID_ARGUMENT, multi(("", REGRESS)), "method_name"),
-        (StatusCode.UNIMPLEMENTED, multi(("", "predict")), "Unsupported signature method_name"),
-        (
-            StatusCode.INVALID_ARGUMENT,
-            multi(("value", REGRESS), ("elsewhere", REGRESS)),
-            "Input tensor must be the same",
-        ),
-    ],
-)
-def test_several_signatures_when_they_do_not_go_together_then_are_refused(
-    call, code, request_, words
-):
-    assert words in refusal(call, code, "MultiInference", request_)
 
 
 def metadata(name="plain", fields=("signature_def",)):
