@@ -7,7 +7,7 @@ The checks and their words are those of TF Serving's `classifier.cc`, `regressor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,7 +135,7 @@ async def infer(
         tensors.add(servable.signatures[signature].inputs[_INPUT].name)
         if len(tensors) > 1:
             raise invalid_argument("Input tensor must be the same for all Signatures.")
-    runs: list[Awaitable[Classes | np.ndarray]] = [
+    runs: list[Coroutine[Any, Any, Classes | np.ndarray]] = [
         classify(servable, signature, examples)
         if method == CLASSIFY
         else regress(servable, signature, examples)
@@ -143,7 +143,7 @@ async def infer(
     ]
     # All of them end before the first failure is told: the servable is lent for as long.
     results = await asyncio.gather(*runs, return_exceptions=True)
-    found: list[Classes | np.ndarray] = []
+    found = []
     for result in results:
         if isinstance(result, BaseException):
             raise result

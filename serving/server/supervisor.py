@@ -29,6 +29,7 @@ from serving.server.flags import (
 )
 from serving.server.ports import Reserved
 
+_FIRST_DELAY = 0.1
 _LONGEST_DELAY = 30.0
 _STEADY_SECONDS = 60.0
 _STOP_MARGIN = 15.0
@@ -58,7 +59,7 @@ class Supervisor:
         self._signals: asyncio.Queue[int] = asyncio.Queue()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task] = set()
-        self._is_stopping = False
+        self.stopping = asyncio.Event()
 
     async def run(self) -> int:
         """Serves until a signal; returns the exit code.
@@ -88,7 +89,7 @@ class Supervisor:
             try:
                 return await self._supervise(keeping, ports)
             finally:
-                self._is_stopping = True
+                self.stopping.set()
                 for worker in self._workers:
                     worker.kill()
                 for task in keeping:
@@ -116,7 +117,7 @@ class Supervisor:
 
     async def _stop(self, keeping: list[asyncio.Task]) -> int:
         """Lets the workers finish; a second signal, or their time, ends them at once."""
-        self._is_stopping = True
+        self.stopping.set()
         for worker in self._workers:
             worker.send({"kind": "stop"})
         again = asyncio.get_running_loop().create_task(self._signals.get())
@@ -136,10 +137,6 @@ class Supervisor:
     async def _all_ready(self) -> None:
         for worker in self._workers:
             await worker.ready.wait()
-
-    @property
-    def is_stopping(self) -> bool:
-        return self._is_stopping
 
     @property
     def config(self) -> str:
@@ -231,38 +228,44 @@ class _Worker:
         """
         loop = asyncio.get_running_loop()
         failures = 0
-        while not self._supervisor.is_stopping:
+        while not self._supervisor.stopping.is_set():
             started = loop.time()
-            code = await self._run_process()
+            ending = await self._run_process()
             self.ready.clear()
-            if self._supervisor.is_stopping:
+            if self._supervisor.stopping.is_set():
                 return
             if not self._has_served:
-                raise StartFailed(self._failure or f"a worker {_ending(code)}")
+                raise StartFailed(self._failure or f"a worker {ending}")
             failures = 0 if loop.time() - started > _STEADY_SECONDS else failures + 1
-            delay = min(_LONGEST_DELAY, 0.1 * 2**failures)
+            delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2**failures)
             print(
-                f"serving.server: a worker {_ending(code)} {self._failure}".rstrip()
+                f"serving.server: a worker {ending} {self._failure}".rstrip()
                 + f"; another starts in {delay:g} s",
                 file=sys.stderr,
                 flush=True,
             )
-            await asyncio.sleep(delay)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._supervisor.stopping.wait(), delay)
 
-    async def _run_process(self) -> int:
+    async def _run_process(self) -> str:
+        """Runs a process to its end; returns how it ended, or that there was none to run."""
         config = self._supervisor.config
-        async with self._spawned() as (process, channel):
-            self._failure = ""
-            start = {"config": config, "is_replacement": self._has_served}
-            channel.send({**self._start, **start})
-            while (message := await channel.receive()) is not None:
-                await self._handle(message, config)
-            return await process.wait()
+        self._failure = ""
+        try:
+            async with self._spawned() as (process, channel):
+                start = {"config": config, "is_replacement": self._has_served}
+                channel.send({**self._start, **start})
+                while (message := await channel.receive()) is not None:
+                    await self._handle(message, config)
+                return _ending(await process.wait())
+        except OSError as error:  # the machine is short of processes or files: for now, perhaps
+            return f"cannot be run: {error}"
 
     @contextlib.asynccontextmanager
     async def _spawned(self) -> AsyncIterator[tuple[asyncio.subprocess.Process, Channel]]:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as unused:
+            unused.callback(ours.close)
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-W", "ignore", "-m", "serving.server.worker"),
                 str(theirs.fileno()),
@@ -273,6 +276,7 @@ class _Worker:
                 # A terminal's signals are the supervisor's to pass on.
                 start_new_session=True,
             )
+            unused.pop_all()
         self.channel = await Channel.open(ours)
         try:
             yield self._process, self.channel
@@ -292,7 +296,7 @@ class _Worker:
         elif kind == "ready":
             self.ready.set()
             self._has_served = True
-            if self._supervisor.is_stopping:
+            if self._supervisor.stopping.is_set():
                 self.send({"kind": "stop"})
         elif kind == "failed":
             self._failure = message["message"]

@@ -144,3 +144,56 @@ async def test_link_when_no_process_replies_then_is_unavailable(operation):
     with pytest.raises(ServingError, match="no process of the server replies") as error:
         await getattr(Answering([]).link, operation)(argument)
     assert error.value.code is StatusCode.UNAVAILABLE
+
+
+@pytest.fixture
+def spawn_fails(monkeypatch):
+    """Lets no process be started; returns an event that is set when that was tried twice."""
+    tried_again = asyncio.Event()
+    tries = []
+
+    async def fail(*_, **__):
+        tries.append(1)
+        if len(tries) == 2:
+            tried_again.set()
+        raise BlockingIOError(11, "no more processes")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
+    return tried_again
+
+
+async def test_a_worker_when_no_process_can_be_run_in_its_place_then_is_tried_again_later(
+    start, spawn_fails, capsys
+):
+    supervisor, _ = await start([])
+    [worker] = supervisor._workers
+    worker._has_served = True
+    keeping = asyncio.ensure_future(worker.keep())
+    await asyncio.wait_for(spawn_fails.wait(), 30)
+    assert not keeping.done()
+    assert "a worker cannot be run: [Errno 11] no more processes" in capsys.readouterr().err
+    supervisor.stopping.set()
+    await asyncio.wait_for(keeping, 30)
+
+
+async def test_a_worker_when_the_first_process_cannot_be_run_then_the_start_fails(
+    start, spawn_fails
+):
+    supervisor, _ = await start([])
+    with pytest.raises(module.StartFailed, match=r"a worker cannot be run: .* no more processes"):
+        await supervisor._workers[0].keep()
+
+
+async def test_a_worker_when_the_server_stops_while_it_waits_to_start_then_waits_no_longer(
+    start, spawn_fails, monkeypatch, capsys
+):
+    for delay in ("_FIRST_DELAY", "_LONGEST_DELAY"):
+        monkeypatch.setattr(module, delay, 3600.0)
+    supervisor, _ = await start([])
+    [worker] = supervisor._workers
+    worker._has_served = True
+    keeping = asyncio.ensure_future(worker.keep())
+    while "another starts in 3600 s" not in capsys.readouterr().err:
+        await asyncio.sleep(0)
+    supervisor.stopping.set()
+    await asyncio.wait_for(keeping, 30)
