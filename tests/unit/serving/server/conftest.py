@@ -219,3 +219,61 @@ def write_warmup():
         return path
 
     return write
+
+
+@pytest.fixture
+def config_text(tmp_path):
+    """Writes models.config's text: `name="fields"` for each model."""
+
+    def write(**models):
+        entries = [
+            f'config {{ name: "{name}" base_path: "{tmp_path / name}" '
+            f'model_platform: "tensorflow" {fields} }}'
+            for name, fields in models.items()
+        ]
+        return f"model_config_list {{ {' '.join(entries)} }}"
+
+    return write
+
+
+@pytest.fixture
+async def start_manager(config_text):
+    """Starts a manager of the models given; others than `m` by their fields."""
+    from serving.server.manager import ManagerOptions, ModelManager
+    from tests.unit.serving.server.managed import POLL, parsed
+
+    managers = []
+
+    async def begin(on_event=None, models=None, is_replacement=False, **options):
+        defaults = {
+            "file_system_poll_wait_seconds": POLL,
+            "max_num_load_retries": 1,
+            "load_retry_interval_micros": 1000,
+        }
+        config = parsed(config_text(**(models if models is not None else {"m": ""})))
+        manager = ModelManager(config, ManagerOptions(**defaults | options), on_event)
+        await manager.start(is_replacement)
+        managers.append(manager)
+        return manager
+
+    yield begin
+    for manager in managers:
+        await manager.close()
+
+
+@pytest.fixture
+def queue_of():
+    """Makes a queue over a model; `threads` of its own."""
+    from serving.server.batching import BatchQueue, BatchScheduler
+    from tests.unit.serving.server.batched import batching
+
+    schedulers = []
+
+    def make(model, threads=1, on_run=None, scheduler=None, **values):
+        scheduler = scheduler or BatchScheduler(threads)
+        schedulers.append(scheduler)
+        return BatchQueue(model, batching(**values), scheduler, on_run)
+
+    yield make
+    for scheduler in schedulers:
+        scheduler.close()

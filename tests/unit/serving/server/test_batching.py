@@ -1,15 +1,13 @@
 """Requests that wait together run together, by TF Serving's rules."""
 
 import asyncio
-import threading
 
 import numpy as np
 import pytest
 from grpc import StatusCode
 
-from serving.config import BatchingConfig
-from serving.server.batching import BatchQueue, BatchScheduler
 from serving.server.errors import ServingError
+from tests.unit.serving.server.batched import NEVER, Doubling, refused, rows, soon
 
 pytestmark = pytest.mark.anyio
 
@@ -17,75 +15,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-
-class Doubling:
-    """A model whose calls can be held; keeps what it was called with."""
-
-    def __init__(self, is_held=False):
-        self.calls = []
-        self.entered = threading.Semaphore(0)
-        self.gate = threading.Event()
-        if not is_held:
-            self.gate.set()
-
-    def __call__(self, inputs):
-        self.calls.append([array.tolist() for array in inputs])
-        self.entered.release()
-        assert self.gate.wait(30)
-        if any((array == -1).any() for array in inputs):
-            raise ServingError(StatusCode.INTERNAL, "the model failed")
-        return [array * 2 for array in inputs]
-
-    async def called(self):
-        """Returns when one more call has begun."""
-        assert await asyncio.to_thread(self.entered.acquire, True, 30)
-
-    @property
-    def sizes(self):
-        return [len(call[0]) for call in self.calls]
-
-
-def batching(**values):
-    return BatchingConfig(
-        **{"max_batch_size": 4, "batch_timeout_micros": 0, "num_batch_threads": 1} | values
-    )
-
-
-NEVER = 3_600_000_000  # microseconds: only a full batch runs
-
-
-@pytest.fixture
-def queue_of():
-    """Makes a queue over a model; `threads` of its own."""
-    schedulers = []
-
-    def make(model, threads=1, on_run=None, scheduler=None, **values):
-        scheduler = scheduler or BatchScheduler(threads)
-        schedulers.append(scheduler)
-        return BatchQueue(model, batching(**values), scheduler, on_run)
-
-    yield make
-    for scheduler in schedulers:
-        scheduler.close()
-
-
-def rows(*values):
-    return [np.array(values, np.float64)]
-
-
-async def soon(request):
-    """Begins a request and lets it reach the queue."""
-    task = asyncio.ensure_future(request)
-    await asyncio.sleep(0)
-    return task
-
-
-async def refused(request):
-    """Returns the error that a request comes to."""
-    with pytest.raises(ServingError) as error:
-        await request
-    return error.value
 
 
 async def test_submit_when_requests_come_together_then_one_call_answers_each_with_its_rows(
@@ -218,76 +147,6 @@ async def test_submit_when_the_inputs_are_no_batch_then_is_an_invalid_argument(
     assert message in error.message
 
 
-async def test_submit_when_the_queue_is_full_then_is_unavailable_and_others_are_answered(queue_of):
-    model = Doubling(is_held=True)
-    queue = queue_of(model, max_enqueued_batches=2)
-    tasks = [await soon(queue.submit(rows(1, 1, 1, 1)))]
-    await model.called()
-    tasks += [await soon(queue.submit(rows(2, 2, 2, 2))) for _ in range(2)]
-    error = await refused(queue.submit(rows(3)))
-    assert error.code is StatusCode.UNAVAILABLE
-    assert error.message == (
-        "The batch scheduling queue to which this task was submitted is full; currently 2 batches "
-        "enqueued and max_enqueued_batches is 2"
-    )
-    model.gate.set()
-    await asyncio.gather(*tasks)
-    assert (await queue.submit(rows(3)))[0].tolist() == [6]
-
-
-async def test_submit_when_the_open_batch_has_room_then_a_full_queue_takes_more(queue_of):
-    model = Doubling(is_held=True)
-    queue = queue_of(model, max_enqueued_batches=1)
-    tasks = [await soon(queue.submit(rows(1)))]
-    await model.called()
-    tasks += [await soon(queue.submit(rows(2, 2))), await soon(queue.submit(rows(3, 3)))]
-    assert (await refused(queue.submit(rows(4)))).code is StatusCode.UNAVAILABLE
-    model.gate.set()
-    await asyncio.gather(*tasks)
-    assert model.sizes == [1, 4]
-
-
-async def test_submit_when_a_waiting_request_is_cancelled_then_its_place_is_free(queue_of):
-    model = Doubling(is_held=True)
-    queue = queue_of(model, max_enqueued_batches=1)
-    running = await soon(queue.submit(rows(1)))
-    await model.called()
-    gone = await soon(queue.submit(rows(2, 2, 2, 2)))
-    assert (await refused(queue.submit(rows(3)))).code is StatusCode.UNAVAILABLE
-    gone.cancel()
-    await asyncio.sleep(0)
-    waiting = await soon(queue.submit(rows(3)))
-    model.gate.set()
-    await asyncio.gather(running, waiting)
-    assert model.calls == [[[1]], [[3]]]
-
-
-async def test_submit_when_one_of_a_batch_is_cancelled_then_only_its_rows_are_missing(queue_of):
-    model = Doubling()
-    queue = queue_of(model, batch_timeout_micros=NEVER)
-    first = await soon(queue.submit(rows(1, 1)))
-    gone = await soon(queue.submit(rows(2)))
-    gone.cancel()
-    await asyncio.sleep(0)
-    await asyncio.gather(first, queue.submit(rows(3, 3)))
-    assert model.calls == [[[1, 1, 3, 3]]]
-
-
-async def test_submit_when_a_running_request_is_cancelled_then_the_others_are_answered(queue_of):
-    model = Doubling(is_held=True)
-    queue = queue_of(model)
-    gone, stays = (
-        asyncio.ensure_future(queue.submit(rows(1))),
-        asyncio.ensure_future(queue.submit(rows(2))),
-    )
-    await model.called()
-    gone.cancel()
-    await asyncio.sleep(0)
-    model.gate.set()
-    assert (await stays)[0].tolist() == [4]
-    assert gone.cancelled()
-
-
 async def test_submit_when_a_call_fails_then_all_of_its_batch_hear_it_and_the_next_runs(queue_of):
     model = Doubling()
     queue = queue_of(model)
@@ -314,77 +173,6 @@ async def test_submit_when_variable_lengths_are_padded_then_share_a_batch(queue_
     queue = queue_of(model, pad_variable_length_inputs=True)
     await asyncio.gather(queue.submit([np.ones((1, 3))]), queue.submit([np.full((1, 1), 5.0)]))
     assert model.calls == [[[[1, 1, 1], [5, 5, 5]]]]
-
-
-async def test_submit_when_splitting_then_a_large_request_runs_in_parts_and_comes_back_whole(
-    queue_of,
-):
-    model = Doubling()
-    queue = queue_of(
-        model,
-        max_batch_size=10,
-        enable_large_batch_splitting=True,
-        max_execution_batch_size=3,
-        max_enqueued_batches=9,
-    )
-    answer = await queue.submit(rows(*range(8)))
-    assert answer[0].tolist() == [value * 2 for value in range(8)]
-    assert model.sizes == [3, 3, 2]
-
-
-async def test_submit_when_splitting_then_the_first_part_fills_the_open_batch(queue_of):
-    model = Doubling()
-    queue = queue_of(
-        model, enable_large_batch_splitting=True, max_execution_batch_size=2, max_batch_size=8
-    )
-    small, large = await asyncio.gather(queue.submit(rows(1)), queue.submit(rows(2, 3, 4)))
-    assert (small[0].tolist(), large[0].tolist()) == ([2], [4, 6, 8])
-    assert model.calls == [[[1, 2]], [[3, 4]]]
-
-
-async def test_submit_when_splitting_and_there_is_no_room_for_all_parts_then_takes_none(queue_of):
-    model = Doubling(is_held=True)
-    queue = queue_of(
-        model,
-        max_batch_size=8,
-        enable_large_batch_splitting=True,
-        max_execution_batch_size=2,
-        max_enqueued_batches=2,
-    )
-    running = await soon(queue.submit(rows(1, 1)))
-    await model.called()
-    error = await refused(queue.submit(rows(2, 2, 2, 2, 2)))
-    assert error.code is StatusCode.UNAVAILABLE
-    assert "task size is 5 but scheduling capacity is only 4" in error.message
-    model.gate.set()
-    await running
-    assert model.sizes == [2]
-
-
-async def test_submit_when_a_part_fails_then_so_does_the_request_and_the_rest_gives_way(queue_of):
-    model = Doubling()
-    queue = queue_of(
-        model, max_batch_size=8, enable_large_batch_splitting=True, max_execution_batch_size=2
-    )
-    error = await refused(queue.submit(rows(-1, 1, 2, 3)))
-    assert error.message == "the model failed"
-    assert (await queue.submit(rows(1)))[0].tolist() == [2]
-
-
-async def test_submit_when_splitting_and_cancelled_then_all_parts_give_way(queue_of):
-    model = Doubling(is_held=True)
-    queue = queue_of(
-        model, max_batch_size=8, enable_large_batch_splitting=True, max_execution_batch_size=2
-    )
-    running = await soon(queue.submit(rows(1)))
-    await model.called()
-    gone = await soon(queue.submit(rows(2, 2, 2, 2)))
-    gone.cancel()
-    await asyncio.sleep(0)
-    model.gate.set()
-    await running
-    assert (await queue.submit(rows(3)))[0].tolist() == [6]
-    assert model.calls == [[[1]], [[3]]]
 
 
 async def test_run_now_when_sizes_are_allowed_then_makes_the_calls_that_requests_would(queue_of):
