@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from serving.launch import server_flags
+from serving.version_folders import newest_version
 from tests.serving_process import ModelServer, running
 
 TOLERANCE = 1e-5
@@ -61,7 +62,10 @@ class Pushed:
 def _pushed(config: str, run: Any, workdir: Path) -> Pushed:
     import tensorflow as tf
 
-    folder = Path(run.summary["servable"])
+    # Other tests may have pushed since; what a server answers by is the newest.
+    newest = newest_version(Path(run.summary["servable"]).parent)
+    assert newest is not None
+    folder = newest
     manifest = json.loads((folder / "assets.extra" / "tapeline.json").read_text())
     model = Path(manifest["model_uri"])
     reference = model.parent.parent / "model_run" / model.name / "reference_answers.tfrecord"
