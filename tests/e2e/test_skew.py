@@ -272,9 +272,6 @@ def test_digits_lite_float32_answers_as_the_model_in_memory(digits, tapeline, tm
     interpreter = tf.lite.Interpreter(str(tmp_path / "lite" / "float32.tflite"))
     question = digits.questions["transformed"]
     run = interpreter.get_signature_runner()
-    for name, detail in run.get_input_details().items():
-        interpreter.resize_tensor_input(detail["index"], question.inputs[name].shape)
-    interpreter.allocate_tensors()
     answers = {name: np.array(value) for name, value in run(**question.inputs).items()}
     differences = _differences(question, [answers])
     assert max(differences.values()) <= TOLERANCE, differences
