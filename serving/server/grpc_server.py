@@ -10,9 +10,6 @@ import grpc
 from serving.server.errors import ServingError
 from serving.server.grpc_services import GrpcServices
 
-_FEWEST_STREAMS = 100
-"""Of a connection; RFC 9113, 6.5.2 recommends no fewer."""
-
 
 class GrpcServer:
     """Serves on a port that other processes may have as well; made on the loop it runs on.
@@ -21,8 +18,6 @@ class GrpcServer:
         max_message_bytes: of a request; larger ones get RESOURCE_EXHAUSTED.
         arguments: channel arguments, over those of this class.
         credentials: None for plain text.
-        max_calls: of one connection at a time, at least 100; the next wait at the client, so that
-            one client's messages cannot fill the memory. None for no limit.
     """
 
     def __init__(
@@ -31,7 +26,6 @@ class GrpcServer:
         max_message_bytes: int = 64 << 20,
         arguments: Sequence[tuple[str, int | str]] = (),
         credentials: Any | None = None,
-        max_calls: int | None = None,
     ) -> None:
         options = {
             "grpc.so_reuseport": 1,
@@ -41,10 +35,6 @@ class GrpcServer:
             "grpc.http2.min_ping_interval_without_data_ms": 5000,
             **dict(arguments),
         }
-        if max_calls is not None:
-            options.setdefault("grpc.max_concurrent_streams", max(max_calls, _FEWEST_STREAMS))
-        # Not maximum_concurrent_rpcs: in grpc.aio 1.65 a refused call frees a place that it never
-        # had, so that the limit wears off, and an idle server may refuse.
         self._server = grpc.aio.server(options=list(options.items()))
         self._server.add_generic_rpc_handlers(services.handlers())
         self._credentials = credentials

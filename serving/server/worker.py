@@ -43,9 +43,6 @@ from serving.server.tls import server_credentials
 
 _LOG = logging.getLogger(__name__)
 _CLOSE_SECONDS = 10.0
-_CALLS_TO_REFUSE = 2
-"""Calls of one connection that are read, as multiples of those that may be in flight: the excess
-is for `Admission` to refuse."""
 
 
 class Worker:
@@ -97,7 +94,6 @@ class Worker:
             self._flags.grpc_max_message_bytes,
             grpc_arguments(self._flags),
             None if security is None else server_credentials(security),
-            _CALLS_TO_REFUSE * self._flags.max_in_flight,
         )
 
     async def run(self) -> None:
