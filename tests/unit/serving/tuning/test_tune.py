@@ -61,7 +61,7 @@ def test_defaults_are_those_of_tf_serving():
         max_batch_size=1000,
         batch_timeout_micros=0,
         max_enqueued_batches=10,
-        num_batch_threads=os.cpu_count() or 1,
+        num_batch_threads=len(os.sched_getaffinity(0)),
     )
 
 
