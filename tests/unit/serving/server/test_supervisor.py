@@ -57,11 +57,11 @@ async def start():
         for each in replies:
             worker = module._Worker(supervisor, {}, {})
             ours, theirs = socket.socketpair()
-            worker._channel = await Channel.open(ours)
+            worker.channel = await Channel.open(ours)
             fars.append(Far(await Channel.open(theirs), each))
             tasks.append(asyncio.ensure_future(receive(worker)))
             tasks.append(asyncio.ensure_future(fars[-1].serve()))
-            worker.ready.set()
+            worker.is_loaded = True
             supervisor._workers.append(worker)
         return supervisor, fars
 
@@ -72,7 +72,7 @@ async def start():
 
 
 async def receive(worker):
-    while (message := await worker._channel.receive()) is not None:
+    while (message := await worker.channel.receive()) is not None:
         await worker._handle(message, "")
 
 
