@@ -45,12 +45,16 @@ def tune_batching(
     """
     from pipeline.output import CapturedOutput
 
-    if not chart.absolute().parent.is_dir():
-        allowed = "a file in a folder that there is"
+    folder = chart.absolute().parent
+    if chart.is_dir() or not os.access(folder, os.W_OK):  # said before minutes of measuring
+        allowed = "a file in a folder that there is, and that may be written"
         raise ConfigError(Problem("tune-batching", "--chart", str(chart), allowed))
     version = version_folder(model, set_ or [])
     # TensorFlow's own messages would come between the lines of the tables.
     with CapturedOutput() as output:
+        from serving.load import LoadFailed
+        from serving.server_process import ServerFailed
+        from serving.session import InvalidModel
         from serving.tuning.candidates import TargetOutOfReach
         from serving.tuning.chart import draw_curve
         from serving.tuning.requests import NoRequest, tuning_request
@@ -70,7 +74,10 @@ def tune_batching(
         goal = Goal(p99, clients, cores=len(os.sched_getaffinity(0)))
         effort = Effort(load_seconds=seconds)
         title = f"{request.model} {version.name}, {signature}, on {goal.cores} cores"
-        curve = measure_model(version, request, effort)
+        try:
+            curve = measure_model(version, request, effort)
+        except InvalidModel as error:
+            raise ConfigError(Problem(str(version), "MODEL", str(error), "a SavedModel")) from error
         say(title, *curve_lines(curve), "")
         failure, config = "", None
         proofs: list[Proof] = []
@@ -86,6 +93,8 @@ def tune_batching(
                 failure = shortfall(proofs[0], goal)
         except TargetOutOfReach as error:
             failure = f"a p99 of {p99:g} ms is out of reach: {error}"
+        except (ServerFailed, LoadFailed) as error:
+            failure = str(error)
         draw_curve(chart, title, curve, p99, config.max_batch_size if config else None)
         say("", f"drawn    {chart}")
         if config is None:
@@ -94,5 +103,7 @@ def tune_batching(
         if write:
             say(*(f"written  {path}" for path in write_parameters(version, config)))
             say("         for servers that are started from now on, until the next push")
+        if not config.enable_large_batch_splitting:
+            say(f"Requests of more than {config.max_batch_size} rows are refused with these.")
         say("To have every push write them, put this into the run's configuration:", "")
         say(*yaml_lines(config))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from serving.config import BatchingConfig
 
@@ -79,6 +80,24 @@ def neighbours(
         _parameters(curve, cost, micros, count, target_ms, clients) for cost, micros, count in steps
     ]
     return [candidate for candidate in _unique(found) if candidate != config]
+
+
+def with_options(config: BatchingConfig, present: BatchingConfig) -> BatchingConfig:
+    """Returns tuned parameters with the options that a version has switched on.
+
+    A curve says nothing of them, and a model, or its clients, may need them. Where large requests
+    are split, those of `present` are taken still: what was tuned is the size of the parts.
+    """
+    options: dict[str, Any] = {"pad_variable_length_inputs": present.pad_variable_length_inputs}
+    if present.enable_large_batch_splitting:
+        largest = max(config.max_batch_size, present.max_batch_size)
+        options |= {
+            "enable_large_batch_splitting": True,
+            "max_execution_batch_size": config.max_batch_size,
+            "max_batch_size": largest,
+            "allowed_batch_sizes": sorted({*config.allowed_batch_sizes, largest}),
+        }
+    return config.model_copy(update=options)
 
 
 def usable_sizes(curve: Sequence[BatchCost], target_ms: float, clients: int) -> list[BatchCost]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from serving.config import BatchingConfig
@@ -44,8 +45,9 @@ def yaml_lines(config: BatchingConfig) -> Iterator[str]:
     """Yields the parameters as a part of a run's configuration."""
     yield "serve:"
     yield "  batching:"
-    for field in _FIELDS:
-        yield f"    {field}: {getattr(config, field)}"
+    set_options = config.model_dump(exclude_defaults=True, exclude=set(_FIELDS))
+    for field in (*_FIELDS, *set_options):
+        yield f"    {field}: {json.dumps(getattr(config, field))}"
 
 
 def shortfall(proof: Proof, goal: Goal) -> str:

@@ -17,8 +17,8 @@ from statistics import median
 from serving.config import BatchingConfig
 from serving.load import Call, GrpcCall, LoadResult, run_load
 from serving.server_process import embedded_server
-from serving.text_configs import batching_text, parse_batching
-from serving.tuning.candidates import BatchCost
+from serving.text_configs import VERSION_BATCHING_FILE, batching_text, parse_batching
+from serving.tuning.candidates import BatchCost, with_options
 from serving.tuning.curve import batch_sizes, measure_curve
 from serving.tuning.requests import TuningRequest
 from serving.tuning.search import Trial, search
@@ -72,6 +72,12 @@ def tf_serving_defaults() -> BatchingConfig:
     return parse_batching("")
 
 
+def present_parameters(version: Path) -> BatchingConfig:
+    """Returns what a version is batched by now; the defaults if it has no parameters."""
+    path = version / VERSION_BATCHING_FILE
+    return parse_batching(path.read_text()) if path.is_file() else BatchingConfig()
+
+
 def measure_model(version: Path, request: TuningRequest, effort: Effort) -> list[BatchCost]:
     """Returns the curve of the signature that the request asks."""
     return measure_curve(
@@ -89,6 +95,8 @@ def tune(
 ) -> Iterator[Proof]:
     """Searches, and yields a proof of one of the best after the other, until one holds.
 
+    All are tested with the options that the version has now, see `with_options`.
+
     Args:
         version: folder of the SavedModel, which is served from a folder of links.
         tell: is told of each load test of the search.
@@ -97,16 +105,18 @@ def tune(
         serving.tuning.candidates.TargetOutOfReach: if the model alone is too slow.
         serving.server_process.ServerFailed, serving.load.LoadFailed: if it cannot be measured.
     """
+    present = present_parameters(version)
 
     def measure(config: BatchingConfig) -> LoadResult:
-        with _served(version, request.model, config) as call_of:
+        with _served(version, request.model, with_options(config, present)) as call_of:
             result = run_load(call_of(request), goal.clients, effort.load_seconds)
         tell(Trial(config, result))
         return result
 
     trials = search(curve, goal.p99_ms, goal.clients, goal.cores, measure, effort.steps)
     for trial in trials[:_PROOFS]:
-        proof = prove(version, request, trial.config, goal, effort)
+        chosen = with_options(trial.config, present)
+        proof = prove(version, request, chosen, goal, effort)
         yield proof
         if proof.holds(goal):
             return

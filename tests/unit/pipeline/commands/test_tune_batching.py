@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from serving.config import BatchingConfig
-from serving.load import LoadResult
+from serving.load import LoadFailed, LoadResult
+from serving.server_process import ServerFailed
 from serving.text_configs import parse_batching
 from serving.tuning import tune as tuning
 
@@ -138,6 +139,24 @@ def test_tune_when_the_model_alone_is_too_slow_then_starts_no_server(invoke, tex
     assert texts() == before
 
 
+@pytest.mark.parametrize(
+    "failure", [LoadFailed("no requests"), ServerFailed("it ended")], ids=["load", "server"]
+)
+def test_tune_when_a_load_test_fails_then_says_why_and_writes_nothing(
+    invoke, texts, monkeypatch, failure
+):
+    def tune(*arguments):
+        raise failure
+        yield
+
+    monkeypatch.setattr(tuning, "tune", tune)
+    before = texts()
+    code, said = invoke("--p99=50", "--write")
+    assert code == 1
+    assert f"failed   {failure}; nothing was written" in said
+    assert texts() == before
+
+
 def test_tune_when_told_to_write_then_the_version_and_the_server_have_what_it_chose(
     invoke, loads, serving_root, texts
 ):
@@ -155,6 +174,7 @@ def test_tune_when_told_to_write_then_the_version_and_the_server_have_what_it_ch
     [
         (["--signature=embedding"], "--signature: found requests to serving_default, not to emb"),
         (["--chart=nowhere/curve.png"], "--chart: found nowhere/curve.png; allowed: a file in a"),
+        (["--chart=/"], "--chart: found /; allowed: a file in a folder"),
     ],
 )
 def test_tune_when_it_is_asked_for_what_is_not_there_then_exits_2(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from serving.config import BatchingConfig
 from serving.tuning.candidates import (
     BatchCost,
     TargetOutOfReach,
@@ -11,6 +12,7 @@ from serving.tuning.candidates import (
     first_candidates,
     neighbours,
     usable_sizes,
+    with_options,
 )
 
 
@@ -128,3 +130,20 @@ def test_neighbours_when_there_is_no_wait_then_a_short_one_is_tried_and_none_is_
         for near in neighbours(config, STEADY, 60.0, clients=64)
     }
     assert steps == {(64, 200), (32, 0)}
+
+
+def test_options_that_a_version_has_are_kept_when_it_is_tuned():
+    tuned = BatchingConfig(max_batch_size=16, allowed_batch_sizes=[4, 16])
+    padded = with_options(tuned, BatchingConfig(pad_variable_length_inputs=True))
+    assert padded == BatchingConfig(
+        max_batch_size=16, allowed_batch_sizes=[4, 16], pad_variable_length_inputs=True
+    )
+
+
+@pytest.mark.parametrize(("largest", "taken"), [(100, 100), (8, 16)])
+def test_requests_that_are_split_are_taken_in_their_size_when_the_parts_are_tuned(largest, taken):
+    tuned = BatchingConfig(max_batch_size=16, allowed_batch_sizes=[4, 16])
+    present = BatchingConfig(max_batch_size=largest, enable_large_batch_splitting=True)
+    found = with_options(tuned, present)
+    assert BatchingConfig.model_validate(found.model_dump()) == found
+    assert (found.max_batch_size, found.execution_batch_size) == (taken, 16)

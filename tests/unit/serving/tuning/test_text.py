@@ -34,9 +34,11 @@ def test_trial_is_one_line_with_its_errors():
     assert line.endswith("p99   45.7 ms  errors: 1 INTERNAL, 3 UNAVAILABLE")
 
 
-def test_yaml_when_read_as_a_configuration_then_is_the_same_parameters():
-    section = yaml.safe_load("\n".join(yaml_lines(CONFIG)))["serve"]["batching"]
-    assert BatchingConfig.model_validate(section) == CONFIG
+@pytest.mark.parametrize("options", [{}, {"pad_variable_length_inputs": True}], ids=["none", "one"])
+def test_yaml_when_read_as_a_configuration_then_is_the_same_parameters(options):
+    config = CONFIG.model_copy(update=options)
+    section = yaml.safe_load("\n".join(yaml_lines(config)))["serve"]["batching"]
+    assert BatchingConfig.model_validate(section) == config
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from serving.config import BatchingConfig
 from serving.load import LoadResult
+from serving.text_configs import batching_text
 from serving.tuning import tune as module
 from serving.tuning.candidates import BatchCost, TargetOutOfReach
 from serving.tuning.requests import TuningRequest
@@ -78,6 +79,16 @@ def test_tune_when_the_best_holds_then_proves_it_alone(answers, tmp_path):
     assert answers.loads[: len(told)] == [trial.config for trial in told]
     chosen, defaults = proofs[0].chosen.config, tf_serving_defaults()
     assert answers.loads[len(told) :] == [chosen, defaults] * 3
+
+
+def test_tune_when_the_version_has_options_then_tests_and_proves_with_them(answers, tmp_path):
+    present = BatchingConfig(pad_variable_length_inputs=True)
+    (tmp_path / "batching_params.pbtxt").write_text(batching_text(present))
+    answers.of = lambda config: result(1000 + config.max_batch_size % 1000, 20.0)
+    proofs = list(tune(tmp_path, REQUEST, CURVE, GOAL, EFFORT))
+    assert proofs[0].chosen.config.pad_variable_length_inputs
+    tested = [config for config in answers.loads if config != tf_serving_defaults()]
+    assert tested and all(config.pad_variable_length_inputs for config in tested)
 
 
 def test_tune_when_the_best_was_luck_then_the_next_is_proved(answers, tmp_path):
