@@ -21,7 +21,7 @@ from serving.client.api import MESSAGES
 from serving.client.examples import parse_example, to_examples, to_json
 from serving.client.metadata import CLASSIFY_METHOD, REGRESS_METHOD, Signature
 from serving.client.rest_json import to_bytes
-from serving.client.tensors import from_proto
+from serving.tensor_protos import to_array
 from serving.version_folders import WARMUP_FILE
 
 # Bytes; an argument of a command may have 128 KiB on Linux.
@@ -185,7 +185,7 @@ def _logged(log: Any, name: str, signature: Signature) -> Inputs:
         if (request.model_spec.signature_name or "serving_default") != name:
             continue
         if kind == "predict_log":
-            return {alias: from_proto(request.inputs[alias]) for alias in sorted(request.inputs)}
+            return {alias: to_array(request.inputs[alias]) for alias in sorted(request.inputs)}
         examples = request.input.example_list.examples
         serialized = [example.SerializeToString() for example in examples]
         return {next(iter(signature.inputs)): np.array(serialized, object)}

@@ -33,7 +33,7 @@ from serving.load import Call, GrpcCall, RestCall
 from serving.server_process import RunningServer, embedded_server, server_process
 from serving.text_configs import batching_text
 
-BATCHING = BatchingConfig(max_batch_size=64, batch_timeout_micros=1000, max_enqueued_batches=100)
+BATCHING = BatchingConfig(max_batch_size=64, batch_timeout_micros=5000, max_enqueued_batches=100)
 CLIENTS = (1, 16, 64)
 MOST_COST = 1.5
 LEAST_GAIN = 1.6

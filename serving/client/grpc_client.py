@@ -21,8 +21,8 @@ from serving.client.metadata import (
     signatures_of_protos,
 )
 from serving.client.retries import Deadline, RetryPolicy
-from serving.client.tensors import InvalidTensor, fill_proto, from_proto
 from serving.client.tls import TLS
+from serving.tensor_protos import InvalidTensor, fill_proto, to_array
 
 _PREDICTION = "/tensorflow.serving.PredictionService"
 _MODEL = "/tensorflow.serving.ModelService"
@@ -94,7 +94,7 @@ class GrpcClient(ServingClient):
             fill_proto(request.inputs[alias], array)
         answer = self._ask("Predict", request, within)
         try:
-            return {alias: from_proto(answer.outputs[alias]) for alias in sorted(answer.outputs)}
+            return {alias: to_array(answer.outputs[alias]) for alias in sorted(answer.outputs)}
         except InvalidTensor as error:
             raise ServingClientError(StatusCode.INTERNAL, f"answer: {error}") from error
 

@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError
 
 from serving.array_values import STRING
 from serving.client.api import MESSAGES
-from serving.client.tensors import DTYPE_NAMES, DTYPES, dtype_name
 from serving.saved_model_graph import for_requests, served_signatures
+from serving.tensor_protos import DTYPE_NAMES, DTYPES, dtype_name
 
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY_METHOD = "tensorflow/serving/classify"

@@ -13,7 +13,7 @@ import numpy as np
 
 from serving.array_values import STRING, as_array
 from serving.client.metadata import Signature, TensorSpec
-from serving.client.tensors import BFLOAT16
+from serving.tensor_protos import BFLOAT16
 
 
 def predict_body(signature_name: str, arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -26,6 +26,10 @@ from serving.config import BatchingConfig
 from serving.server.batch_arrays import padded_size, split, stacked
 from serving.server.errors import ServingError, invalid_argument
 
+_TURNS = 2
+"""Turns of the loop that a batch waits for past its time, for what has come in it: a loop that is
+late runs its timers before it reads its sockets. Batches of one or two are the price else."""
+
 Arrays = list[np.ndarray]
 Run = Callable[[Sequence[np.ndarray]], Arrays]
 
@@ -254,11 +258,17 @@ class BatchQueue:
         self._batches.append(batch)
         self._open[key] = batch
         if self._timeout:
-            batch.timer = self._loop.call_later(self._timeout, self._make_due, batch)
+            batch.timer = self._loop.call_later(self._timeout, self._end_wait, batch, _TURNS)
         else:
             # Not at once: what else has arrived in this turn of the loop goes along.
             batch.timer = self._loop.call_soon(self._make_due, batch)
         return batch
+
+    def _end_wait(self, batch: _Batch, turns: int) -> None:
+        if turns:
+            batch.timer = self._loop.call_soon(self._end_wait, batch, turns - 1)
+        else:
+            self._make_due(batch)
 
     def _make_due(self, batch: _Batch) -> None:
         if batch.rows >= self._limit or self._open.get(batch.key) is not batch:

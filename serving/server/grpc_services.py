@@ -44,7 +44,8 @@ _AS_THEY_ARE = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 class _Method(NamedTuple):
     request: Any
-    answer: Callable[[Any], Awaitable[Any]]
+    answer: Callable[[Any, int], Awaitable[Any]]
+    """From the request, and its size in bytes, to a message or one that is serialized."""
     model: Callable[[Any], str]
 
 
@@ -116,7 +117,8 @@ class GrpcServices:
                     parse = method.request.FromString
                     request = await self._decoder.run(len(message), parse, message)
                     model = method.model(request)
-                    answer = (await method.answer(request)).SerializeToString()
+                    reply = await method.answer(request, len(message))
+                    answer = reply if isinstance(reply, bytes) else reply.SerializeToString()
             except ServingError as error:
                 code, details = error.code, _cut(error.message)
             except DecodeError as error:
@@ -135,7 +137,7 @@ class GrpcServices:
 
         return call
 
-    async def _predict(self, request: Any) -> Any:
+    async def _predict(self, request: Any, size: int) -> bytes:
         wanted = _wanted(request)
         with self._manager.lease(wanted) as servable:
             name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
@@ -144,20 +146,16 @@ class GrpcServices:
                 raise ServingError(
                     StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
                 )
-            wanted_outputs = _output_filter(request.output_filter, signature.outputs)
-            arrays = await self._decoder.run(request.ByteSize(), _arrays, request)
+            wanted_outputs = _output_filter(request.output_filter, signature)
+            arrays = await self._decoder.run(size, _arrays, request.inputs)
             outputs = await servable.run(name, arrays, wanted_outputs)
-            response = predict_pb2.PredictResponse()
-            _fill_spec(response.model_spec, servable, name)
-            for alias, array in outputs.items():
-                tensors.fill_proto(array, response.outputs[alias])
-            return response
+            return tensors.encode_response(servable.name, servable.version, name, outputs)
 
-    async def _classify(self, request: Any) -> Any:
+    async def _classify(self, request: Any, size: int) -> Any:
         wanted = _wanted(request)
         with self._manager.lease(wanted) as servable:
             name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
-            serialized = await self._examples(request)
+            serialized = await self._examples(request, size)
             classes = await examples.classify(servable, name, serialized)
             self._count_examples(servable, len(serialized))
             response = classification_pb2.ClassificationResponse()
@@ -165,11 +163,11 @@ class GrpcServices:
             _fill_classes(response.result, classes)
             return response
 
-    async def _regress(self, request: Any) -> Any:
+    async def _regress(self, request: Any, size: int) -> Any:
         wanted = _wanted(request)
         with self._manager.lease(wanted) as servable:
             name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
-            serialized = await self._examples(request)
+            serialized = await self._examples(request, size)
             values = await examples.regress(servable, name, serialized)
             self._count_examples(servable, len(serialized))
             response = regression_pb2.RegressionResponse()
@@ -178,7 +176,7 @@ class GrpcServices:
                 response.result.regressions.add(value=value)
             return response
 
-    async def _multi_inference(self, request: Any) -> Any:
+    async def _multi_inference(self, request: Any, size: int) -> Any:
         tasks = list(request.tasks)
         if not tasks or not tasks[0].HasField("model_spec"):
             raise invalid_argument("Missing ModelSpec")
@@ -191,7 +189,7 @@ class GrpcServices:
         with self._manager.lease(_wanted(tasks[0])) as servable:
             names = [task.model_spec.signature_name or answers.DEFAULT_SIGNATURE for task in tasks]
             methods = [task.method_name for task in tasks]
-            serialized = await self._examples(request)
+            serialized = await self._examples(request, size)
             results = await examples.infer(
                 servable, list(zip(names, methods, strict=True)), serialized
             )
@@ -207,7 +205,7 @@ class GrpcServices:
                         added.regression_result.regressions.add(value=value)
             return response
 
-    async def _get_model_metadata(self, request: Any) -> Any:
+    async def _get_model_metadata(self, request: Any, _: int) -> Any:
         wanted = _wanted(request)
         if not request.metadata_field:
             raise invalid_argument(
@@ -219,10 +217,10 @@ class GrpcServices:
         with self._manager.lease(wanted) as servable:
             return answers.metadata(servable)
 
-    async def _get_model_status(self, request: Any) -> Any:
+    async def _get_model_status(self, request: Any, _: int) -> Any:
         return answers.model_status(await self._peers.statuses(_wanted(request)))
 
-    async def _reload(self, request: Any) -> Any:
+    async def _reload(self, request: Any, _: int) -> Any:
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
@@ -233,10 +231,8 @@ class GrpcServices:
         response.status.SetInParent()
         return response
 
-    async def _examples(self, request: Any) -> Any:
-        return await self._decoder.run(
-            request.ByteSize(), examples.serialized_examples, request.input
-        )
+    async def _examples(self, request: Any, size: int) -> Any:
+        return await self._decoder.run(size, examples.serialized_examples, request.input)
 
     def _count_examples(self, servable: Servable, count: int) -> None:
         if self._metrics is not None:
@@ -279,13 +275,16 @@ def _wanted(request: Any) -> Wanted:
     )
 
 
-def _arrays(request: Any) -> dict[str, np.ndarray]:
+def _arrays(inputs: Any) -> dict[str, np.ndarray]:
     """Returns a PredictRequest's inputs."""
-    return {alias: tensors.to_array(tensor, alias) for alias, tensor in request.inputs.items()}
+    return {alias: tensors.to_array(inputs[alias], alias) for alias in inputs}
 
 
-def _output_filter(wanted: Sequence[str], outputs: Any) -> list[str] | None:
+def _output_filter(wanted: Sequence[str], signature: Any) -> list[str] | None:
     """Returns the outputs that a request names, None for all."""
+    if not wanted:
+        return None
+    outputs = signature.outputs
     seen: set[str] = set()
     for alias in wanted:
         if alias not in outputs:
@@ -296,7 +295,7 @@ def _output_filter(wanted: Sequence[str], outputs: Any) -> list[str] | None:
         if alias in seen:
             raise invalid_argument(f"duplicate output tensor alias: {alias}")
         seen.add(alias)
-    return list(wanted) or None
+    return list(wanted)
 
 
 def _fill_spec(spec: Any, servable: Servable, signature: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def predict_answer(outputs: Mapping[str, np.ndarray], is_row: bool) -> bytes:
     else:
         answer = values
     key = "predictions" if is_row else "outputs"
-    return _dumps({key: answer}, all(map(_is_finite, values.values())))
+    return _dumps({key: answer}, values.values())
 
 
 def classify_answer(labels: np.ndarray | None, scores: np.ndarray | None) -> bytes:
@@ -52,12 +52,12 @@ def classify_answer(labels: np.ndarray | None, scores: np.ndarray | None) -> byt
     names = [[""] * shape[1]] * shape[0] if labels is None else _texts(labels, False)
     values = np.zeros(shape, np.float32) if scores is None else scores
     results = [list(map(list, zip(*row, strict=True))) for row in zip(names, values, strict=True)]
-    return _dumps({"results": results}, _is_finite(values))
+    return _dumps({"results": results}, [values])
 
 
 def regress_answer(values: np.ndarray) -> bytes:
     """Returns a regress answer's JSON: a number for each example."""
-    return _dumps({"results": values}, _is_finite(values))
+    return _dumps({"results": values}, [values])
 
 
 def _check_rows(outputs: Mapping[str, np.ndarray]) -> None:
@@ -107,9 +107,11 @@ def _is_finite(value: Any) -> bool:
     return not is_float or bool(np.logical_and.reduce(np.isfinite(value), None))
 
 
-def _dumps(document: Any, is_finite: bool) -> bytes:
-    if is_finite:
-        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+def _dumps(document: Any, values: Iterable[Any]) -> bytes:
+    """Writes a document of `values`; NaN and infinities, which orjson has as null, as words."""
+    text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" not in text or all(map(_is_finite, values)):
+        return text
     return json.dumps(document, default=_plain).encode()
 
 

@@ -81,7 +81,7 @@ def test_states_when_compared_then_are_the_originals() -> None:
 
 def test_messages_when_imported_then_tensorflow_is_not() -> None:
     program = (
-        "import sys, serving.client.api, serving.client.tensors; "
+        "import sys, serving.client.api, serving.tensor_protos; "
         "print([name for name in ('tensorflow', 'tensorflow_serving') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -1,6 +1,7 @@
 """Requests that wait together run together, by TF Serving's rules."""
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -66,6 +67,20 @@ async def test_submit_when_the_timeout_has_passed_then_what_is_there_runs(queue_
     queue = queue_of(model, batch_timeout_micros=1000)
     assert (await queue.submit(rows(1)))[0].tolist() == [2]
     assert model.sizes == [1]
+
+
+async def test_submit_when_the_loop_is_late_then_what_came_in_the_timeout_goes_along(queue_of):
+    async def on_its_way():
+        await asyncio.sleep(0)
+        return await queue.submit(rows(2))
+
+    model = Doubling()
+    queue = queue_of(model, batch_timeout_micros=1000)
+    first = await soon(queue.submit(rows(1)))
+    second = asyncio.create_task(on_its_way())
+    time.sleep(0.005)
+    await asyncio.gather(first, second)
+    assert model.calls == [[[1, 2]]]
 
 
 async def test_submit_when_all_threads_are_busy_then_a_batch_that_is_due_still_grows(queue_of):

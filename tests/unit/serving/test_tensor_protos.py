@@ -13,12 +13,12 @@ from tensorflow.core.framework import tensor_pb2  # isort: skip
 
 from serving.array_values import STRING, as_array
 from serving.client.api import MESSAGES
-from serving.client.tensors import (
+from serving.tensor_protos import (
     DTYPE_NAMES,
-    MAX_REPEATED,
+    MAX_FILLED_BYTES,
     InvalidTensor,
     fill_proto,
-    from_proto,
+    to_array,
 )
 
 TensorProto = MESSAGES["TensorProto"]
@@ -56,7 +56,7 @@ def test_tensor_when_we_write_it_then_tensorflow_reads_it(array) -> None:
 @pytest.mark.parametrize("array", ARRAYS)
 def test_tensor_when_tensorflow_writes_it_then_we_read_it(array) -> None:
     proto = TensorProto.FromString(tf.make_tensor_proto(array).SerializeToString())
-    ours = from_proto(proto)
+    ours = to_array(proto)
     assert (ours.dtype, ours.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(ours, array)
 
@@ -65,28 +65,59 @@ def test_tensor_when_tensorflow_writes_it_then_we_read_it(array) -> None:
 def test_tensor_when_tensorflow_writes_values_one_by_one_then_we_read_it(array) -> None:
     """The form of TF Serving's answers."""
     theirs = tf.make_tensor_proto(array.tolist(), dtype=tf.as_dtype(array.dtype), shape=array.shape)
-    ours = from_proto(TensorProto.FromString(theirs.SerializeToString()))
+    ours = to_array(TensorProto.FromString(theirs.SerializeToString()))
     assert (ours.dtype, ours.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(ours, array)
 
 
-def test_tensor_when_it_holds_fewer_values_then_the_last_is_repeated() -> None:
-    proto = TensorProto(dtype=1, float_val=[1, 2])
-    proto.tensor_shape.dim.add(size=4)
-    assert from_proto(proto).tolist() == [1, 2, 2, 2]
-
-
-def test_tensor_when_it_holds_no_values_then_zeros() -> None:
-    proto = TensorProto(dtype=7)
-    proto.tensor_shape.dim.add(size=2)
-    assert from_proto(proto).tolist() == [b"", b""]
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[1.5, np.nan]], np.float32),
+        np.array([-(2**63)]),
+        np.array([1.5], np.float16),
+        np.array([[b"a\0", b""]], object),
+    ],
+    ids=lambda array: array.dtype.name,
+)
+def test_tensor_when_its_content_is_bytes_then_we_read_it(array) -> None:
+    number = tf.as_dtype(array.dtype).as_datatype_enum
+    content = array.tobytes()
+    if array.dtype == STRING:
+        values = array.ravel().tolist()
+        content = bytes(map(len, values)) + b"".join(values)
+    ours = to_array(tensor(list(array.shape), dtype=number, tensor_content=content))
+    assert (ours.dtype, ours.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(ours, array)
 
 
 def tensor(shape: list[int], **fields) -> TensorProto:
     proto = TensorProto(**fields)
+    proto.tensor_shape.SetInParent()
     for size in shape:
         proto.tensor_shape.dim.add(size=size)
     return proto
+
+
+@pytest.mark.parametrize(
+    ("proto", "expected"),
+    [
+        (tensor([4], dtype=1, float_val=[1, 2]), [1, 2, 2, 2]),
+        (tensor([2], dtype=1), [0, 0]),
+        (tensor([2], dtype=1, float_val=[1, 2, 3]), [1, 2]),
+        (tensor([2], dtype=7, string_val=[b"a"]), [b"a", b"a"]),
+        (tensor([2], dtype=7), [b"", b""]),
+        (tensor([2], dtype=8, scomplex_val=[1, 2]), [1 + 2j, 1 + 2j]),
+        (tensor([2], dtype=10, tensor_content=b"\x00\x07"), [False, True]),
+    ],
+    ids=["last", "none", "too many", "last string", "no string", "last complex", "any true byte"],
+)
+def test_tensor_when_values_are_fewer_or_more_then_by_tensorflows_rule(proto, expected) -> None:
+    assert to_array(proto).tolist() == expected
+
+
+UNKNOWN = "found a shape that is not known"
+STRINGS = "does not hold the strings"
 
 
 @pytest.mark.parametrize(
@@ -94,35 +125,35 @@ def tensor(shape: list[int], **fields) -> TensorProto:
     [
         pytest.param(tensor([1]), "found type 0; allowed: DT_FLOAT", id="no type"),
         pytest.param(tensor([1], dtype=20), "found type 20", id="resource"),
-        pytest.param(tensor([-1], dtype=1), "found a shape that is not known", id="unknown size"),
-        pytest.param(
-            TensorProto(dtype=1, tensor_shape={"unknown_rank": True}),
-            "found a shape that is not known",
-            id="unknown rank",
-        ),
+        pytest.param(tensor([1], dtype=101, float_val=[1]), "found type 101", id="reference"),
+        pytest.param(tensor([1], dtype=12345), "found type 12345", id="unknown type"),
+        pytest.param(tensor([-1], dtype=1), UNKNOWN, id="unknown size"),
+        pytest.param(TensorProto(dtype=1, tensor_shape={"unknown_rank": True}), UNKNOWN, id="none"),
+        pytest.param(tensor([1] * 40, dtype=1, float_val=[1]), "found rank 40", id="rank"),
         pytest.param(
             tensor([2], dtype=1, tensor_content=b"123"),
             r"found 3 bytes of tensor_content; allowed: 8, DT_FLOAT of shape \[2\]",
             id="cut content",
         ),
+        pytest.param(tensor([2], dtype=1, tensor_content=b"1" * 12), "found 12 bytes", id="long"),
+        pytest.param(tensor([2**40] * 2, dtype=1), "what memory could", id="overflowing size"),
+        pytest.param(tensor([0, 2**62], dtype=1), "what memory could", id="nothing of much"),
         pytest.param(
-            tensor([1], dtype=7, tensor_content=b"123"), "found strings", id="strings as content"
+            tensor([MAX_FILLED_BYTES], dtype=1, float_val=[1]), "found 1 values", id="memory bomb"
         ),
-        pytest.param(
-            tensor([1], dtype=1, float_val=[1, 2]), "found 2 values in float_val", id="too many"
-        ),
-        pytest.param(
-            tensor([MAX_REPEATED + 1], dtype=1, float_val=[1]), "found 1 values", id="memory bomb"
-        ),
-        pytest.param(tensor([2**62, 2**62], dtype=1), "found 0 values", id="overflowing size"),
-        pytest.param(tensor([1], dtype=6, int_val=[300]), "out of the range of int8", id="int8"),
+        pytest.param(tensor([2**31], dtype=7, string_val=[b"a"]), "found 1 values", id="strings"),
+        pytest.param(tensor([1], dtype=6, int_val=[300]), "out of the range of DT_INT8", id="int8"),
         pytest.param(tensor([1], dtype=19, half_val=[-1]), "out of the range", id="half"),
         pytest.param(tensor([1], dtype=8, scomplex_val=[1]), "allowed: pairs", id="half a number"),
+        pytest.param(tensor([2], dtype=7, tensor_content=b"\1\1a"), STRINGS, id="strings, short"),
+        pytest.param(tensor([1], dtype=7, tensor_content=b"\xff" * 20), STRINGS, id="no end"),
+        pytest.param(tensor([1], dtype=7, tensor_content=b"\x81"), STRINGS, id="length cut off"),
+        pytest.param(tensor([2**40], dtype=7, tensor_content=b"\0"), STRINGS, id="more than bytes"),
     ],
 )
 def test_tensor_when_its_parts_disagree_then_refused(proto, error) -> None:
     with pytest.raises(InvalidTensor, match=error):
-        from_proto(proto)
+        to_array(proto)
 
 
 def test_tensor_when_numpy_has_text_then_it_goes_as_utf8() -> None:
@@ -134,7 +165,7 @@ def test_tensor_when_numpy_has_text_then_it_goes_as_utf8() -> None:
 def test_tensor_when_bytes_are_in_another_order_then_written_in_ours() -> None:
     proto = TensorProto()
     fill_proto(proto, np.array([1, 2], ">i4"))
-    assert from_proto(proto).tolist() == [1, 2]
+    assert to_array(proto).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
