@@ -61,6 +61,7 @@ class Flags:
     rest_api_max_body_bytes: int = 64 << 20
     grpc_max_message_bytes: int = 64 << 20
     max_in_flight: int = 256
+    max_in_flight_bytes: int = 256 << 20
     drain_seconds: float = 30.0
 
     def to_json(self) -> dict[str, Any]:
@@ -95,6 +96,7 @@ _HELP = {
     "rest_api_max_body_bytes": "larger REST bodies get 413",
     "grpc_max_message_bytes": "larger gRPC messages get RESOURCE_EXHAUSTED",
     "max_in_flight": "requests at once in a process; more get UNAVAILABLE, 503",
+    "max_in_flight_bytes": "bytes of the requests at once in a process; more get UNAVAILABLE, 503",
     "drain_seconds": "time to finish what has begun after SIGTERM",
 }
 
@@ -104,6 +106,7 @@ _OWN = (
     "rest_api_max_body_bytes",
     "grpc_max_message_bytes",
     "max_in_flight",
+    "max_in_flight_bytes",
     "drain_seconds",
 )
 
@@ -198,6 +201,12 @@ def _check(flags: Flags) -> None:
     ):
         if getattr(flags, name) < least:
             raise InvalidFlags(f"--{name}: found {getattr(flags, name)}; allowed: from {least}")
+    largest = max(flags.rest_api_max_body_bytes, flags.grpc_max_message_bytes)
+    if flags.max_in_flight_bytes < largest:
+        raise InvalidFlags(
+            f"--max_in_flight_bytes: found {flags.max_in_flight_bytes}; allowed: from {largest}, "
+            "the largest request"
+        )
     grpc_arguments(flags)
 
 

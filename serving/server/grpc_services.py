@@ -113,7 +113,8 @@ class GrpcServices:
             started = time.perf_counter()
             code, details, model, answer = StatusCode.OK, "", "", b""
             try:
-                with self._admission:
+                with self._admission.request() as admitted:
+                    admitted.add(len(message))
                     parse = method.request.FromString
                     request = await self._decoder.run(len(message), parse, message)
                     model = method.model(request)
@@ -152,29 +153,30 @@ class GrpcServices:
             return tensors.encode_response(servable.name, servable.version, name, outputs)
 
     async def _classify(self, request: Any, size: int) -> Any:
-        wanted = _wanted(request)
-        with self._manager.lease(wanted) as servable:
-            name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
-            serialized = await self._examples(request, size)
-            classes = await examples.classify(servable, name, serialized)
-            self._count_examples(servable, len(serialized))
-            response = classification_pb2.ClassificationResponse()
-            _fill_spec(response.model_spec, servable, name)
-            _fill_classes(response.result, classes)
-            return response
+        servable, name, classes = await self._inferred(examples.classify, request, size)
+        response = classification_pb2.ClassificationResponse()
+        _fill_spec(response.model_spec, servable, name)
+        _fill_classes(response.result, classes)
+        return response
 
     async def _regress(self, request: Any, size: int) -> Any:
-        wanted = _wanted(request)
-        with self._manager.lease(wanted) as servable:
+        servable, name, values = await self._inferred(examples.regress, request, size)
+        response = regression_pb2.RegressionResponse()
+        _fill_spec(response.model_spec, servable, name)
+        for value in values.tolist():
+            response.result.regressions.add(value=value)
+        return response
+
+    async def _inferred(
+        self, infer: Callable[..., Awaitable[Any]], request: Any, size: int
+    ) -> tuple[Servable, str, Any]:
+        """Returns what a signature says of a request's examples, and whose it is."""
+        with self._manager.lease(_wanted(request)) as servable:
             name = request.model_spec.signature_name or answers.DEFAULT_SIGNATURE
             serialized = await self._examples(request, size)
-            values = await examples.regress(servable, name, serialized)
+            found = await infer(servable, name, serialized)
             self._count_examples(servable, len(serialized))
-            response = regression_pb2.RegressionResponse()
-            _fill_spec(response.model_spec, servable, name)
-            for value in values.tolist():
-                response.result.regressions.add(value=value)
-            return response
+            return servable, name, found
 
     async def _multi_inference(self, request: Any, size: int) -> Any:
         tasks = list(request.tasks)

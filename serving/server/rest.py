@@ -105,8 +105,8 @@ class RestApi:
         started = time.perf_counter()
         status = "INTERNAL"
         try:
-            with self._admission, Deadline(self._timeout) as deadline:
-                body = await read_body(scope, receive, self._max_body, self._decoder)
+            with self._admission.request() as admitted, Deadline(self._timeout) as deadline:
+                body = await read_body(scope, receive, self._max_body, self._decoder, admitted.add)
                 deadline.body_is_read()
                 answer = await self._posts[found.verb](found, body)
             status = "OK"
@@ -133,18 +133,21 @@ class RestApi:
             return rest_answers.predict_answer(outputs, is_row)
 
     async def _classify(self, found: Route, body: bytes) -> bytes:
-        name, serialized = await self._decoder.run(len(body), _examples, body)
-        with self._manager.lease(found.wanted) as servable:
-            classes = await examples.classify(servable, name, serialized)
-            self._count_examples(servable, len(serialized))
-            return rest_answers.classify_answer(*classes)
+        classes = await self._inferred(examples.classify, found, body)
+        return rest_answers.classify_answer(*classes)
 
     async def _regress(self, found: Route, body: bytes) -> bytes:
+        return rest_answers.regress_answer(await self._inferred(examples.regress, found, body))
+
+    async def _inferred(
+        self, infer: Callable[..., Awaitable[Any]], found: Route, body: bytes
+    ) -> Any:
+        """Returns what a signature says of the examples that a body holds."""
         name, serialized = await self._decoder.run(len(body), _examples, body)
         with self._manager.lease(found.wanted) as servable:
-            values = await examples.regress(servable, name, serialized)
+            answer = await infer(servable, name, serialized)
             self._count_examples(servable, len(serialized))
-            return rest_answers.regress_answer(values)
+            return answer
 
     async def _get(self, found: Route) -> bytes:
         if found.verb == "metadata":

@@ -76,12 +76,14 @@ async def read_body(
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
     limit: int,
     decoder: Decoder,
+    take: Callable[[int], None],
 ) -> bytes:
     """Returns a request's body, unpacked if it is gzip.
 
     Args:
         limit: in bytes, of the body and of what it unpacks to.
         decoder: unpacks what turns out to be large.
+        take: is told of each piece's bytes before it is kept; what it raises ends the reading.
 
     Raises:
         BadBody: 413 past the limit, 415 for another encoding, 400 for broken gzip or a client that
@@ -102,8 +104,9 @@ async def read_body(
         raise _too_large(limit)
     message = await receive()
     body = bytes(message.get("body", b""))
+    take(len(body))  # not what is announced: that costs a client nothing
     if message.get("more_body"):
-        body = await _rest_of(body, receive, limit)
+        body = await _rest_of(body, receive, limit, take)
     elif message["type"] != "http.request":
         raise _gone()
     if encoding in (b"", b"identity"):
@@ -114,11 +117,16 @@ async def read_body(
             StatusCode.INVALID_ARGUMENT,
             f"Content-Encoding: found {encoding.decode('latin-1')[:40]}; allowed: gzip, identity",
         )
-    return await _unpacked(body, limit, decoder)
+    data = await _unpacked(body, limit, decoder)
+    take(len(data))
+    return data
 
 
 async def _rest_of(
-    start: bytes, receive: Callable[[], Awaitable[MutableMapping[str, Any]]], limit: int
+    start: bytes,
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+    limit: int,
+    take: Callable[[int], None],
 ) -> bytes:
     chunks = [start]
     size = len(start)
@@ -127,6 +135,7 @@ async def _rest_of(
         if message["type"] != "http.request":
             raise _gone()
         chunk = message.get("body", b"")
+        take(len(chunk))
         chunks.append(chunk)
         size += len(chunk)
         if size > limit:

@@ -71,7 +71,7 @@ class Worker:
         self._manager = ModelManager(config, manager_options(flags), on_event)
         self._local = Alone(self._manager)
         peers: Peers = self._link if start["processes"] > 1 else self._local
-        admission = Admission(flags.max_in_flight)
+        admission = Admission(flags.max_in_flight, flags.max_in_flight_bytes)
         self._rest = RestServer(
             RestApi(
                 self._manager,

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 
 import numpy as np
 import pytest
@@ -173,14 +174,20 @@ def test_a_reload_when_asked_for_then_goes_to_all_processes(call, peers):
 
 
 def test_requests_when_too_many_are_in_flight_then_the_next_is_unavailable(call, admission):
-    for _ in range(admission.limit):
-        admission.__enter__()
-    try:
-        refusal(call, StatusCode.UNAVAILABLE, "Predict", predict(x=X))
-    finally:
+    with contextlib.ExitStack() as others:
         for _ in range(admission.limit):
-            admission.__exit__()
+            others.enter_context(admission.request())
+        refusal(call, StatusCode.UNAVAILABLE, "Predict", predict(x=X))
     assert call("Predict", predict(x=X))
+
+
+def test_requests_when_too_large_together_then_the_next_is_unavailable(call, admission):
+    with admission.request() as other:
+        other.add(admission.max_bytes)
+        message = refusal(call, StatusCode.UNAVAILABLE, "Predict", predict(x=X))
+        assert f"{admission.max_bytes} bytes" in message
+    assert call("Predict", predict(x=X))
+    assert (admission.in_flight, admission.bytes_in_flight) == (0, 0)
 
 
 def test_a_deadline_when_over_then_the_work_is_cancelled_and_its_place_free(

@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 
 import httpx
@@ -183,11 +184,28 @@ def test_metrics_when_requests_were_made_then_have_tf_servings_names(manager, lo
 def test_requests_when_too_many_are_in_flight_then_the_next_gets_503_at_once(manager, loop):
     admission = Admission(1)
     busy = client(RestApi(manager, Alone(manager), admission), loop)
-    with admission:
+    with admission.request():
         answer = busy("POST", "/v1/models/plain:predict", ROWS)
         assert (answer.status_code, "in flight" in answer.json()["error"]) == (503, True)
         assert busy("GET", "/v1/models/plain").status_code == 200
     assert busy("POST", "/v1/models/plain:predict", ROWS).status_code == 200
+
+
+def test_requests_when_too_large_together_then_the_next_gets_503_at_once(manager, loop):
+    body = json.dumps(ROWS).encode()
+    admission = Admission(8, max_bytes=len(body) + 10)
+    busy = client(RestApi(manager, Alone(manager), admission), loop)
+    with admission.request() as other:
+        other.add(11)
+        answer = busy("POST", "/v1/models/plain:predict", body)
+        assert (answer.status_code, "bytes are in flight" in answer.text) == (503, True)
+    assert busy("POST", "/v1/models/plain:predict", body).status_code == 200
+    # What a body unpacks to is held as well.
+    packed = gzip.compress(b" " * 1000 + body)
+    headers = {"content-encoding": "gzip"}
+    answer = busy("POST", "/v1/models/plain:predict", packed, headers=headers)
+    assert answer.status_code == 503
+    assert (admission.in_flight, admission.bytes_in_flight) == (0, 0)
 
 
 def test_an_answer_when_late_then_is_504(manager, loop, monkeypatch):

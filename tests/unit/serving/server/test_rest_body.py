@@ -3,6 +3,7 @@ import gzip
 import zlib
 
 import pytest
+from grpc import StatusCode
 
 from serving.server.decoding import LARGE_BYTES, Decoder
 from serving.server.errors import ServingError
@@ -28,9 +29,9 @@ def parts(*chunks, ends="http.request"):
     return receive, taken
 
 
-def read(receive, limit=100, **headers):
+def read(receive, limit=100, take=lambda size: None, **headers):
     named = [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
-    return asyncio.run(read_body({"headers": named}, receive, limit, Decoder()))
+    return asyncio.run(read_body({"headers": named}, receive, limit, Decoder(), take))
 
 
 def refusal(receive, limit=100, **headers):
@@ -42,6 +43,21 @@ def refusal(receive, limit=100, **headers):
 def test_a_body_when_in_one_or_many_parts_then_is_whole():
     assert read(parts(b"abc")[0]) == b"abc"
     assert read(parts(b"a", b"b", b"c")[0]) == b"abc"
+
+
+def test_a_body_when_it_comes_in_parts_then_each_is_told_of_before_the_next_is_read():
+    told = []
+
+    def take(size):
+        told.append(size)
+        if sum(told) > 5:
+            raise ServingError(StatusCode.UNAVAILABLE, "full")
+
+    receive, taken = parts(b"ab", b"cde", b"f", b"g")
+    with pytest.raises(ServingError, match="full"):
+        read(receive, take=take, content_length=b"90")
+    assert told == [2, 3, 1]
+    assert len(taken) == 3
 
 
 def test_a_body_when_announced_too_large_then_is_read_away_and_kept_nowhere():
