@@ -1,6 +1,7 @@
 """A running server: versions that come and go, warmup, and the model configuration replaced."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
@@ -21,10 +22,14 @@ X = {"x": floats(0.0)}
 AVAILABLE = get_model_status_pb2.ModelVersionStatus.State.AVAILABLE
 
 
-def warmup(**spec):
+TURNS = {"turns": np.array([300_000])}
+"""A second or two of the signature `spin`."""
+
+
+def warmup(signature="count", **spec):
     """Returns a record that asks `warmed` for a prediction."""
     log = prediction_log_pb2.PredictionLog()
-    request = predict_request("warmed", spec.pop("inputs", X), signature="count", **spec)
+    request = predict_request("warmed", spec.pop("inputs", X), signature=signature, **spec)
     log.predict_log.request.CopyFrom(request)
     return log.SerializeToString()
 
@@ -37,10 +42,10 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def polling(folder, put_version, start_server):
     """A server that polls models to which versions are pushed."""
-    names = ("growing", "shrinking", "broken", "warmed", "unparsed", "lengthy")
+    sizes = ("warmed", "unparsed", "lengthy", "warming", "held")
+    names = ("growing", "shrinking", "broken", *sizes)
     for name in names:
-        model = "sizes" if name in ("warmed", "unparsed", "lengthy") else "half_plus_two"
-        put_version(folder / name, 1, model)
+        put_version(folder / name, 1, "sizes" if name in sizes else "half_plus_two")
     put_version(folder / "shrinking", 2, of=2)
     write_warmup(folder / "warmed" / "1", warmup(), warmup(), warmup())
     config = folder / "models.config"
@@ -115,6 +120,41 @@ def test_a_version_when_broken_then_is_reported_and_the_older_goes_on(polling, f
 def test_warmup_when_it_has_records_then_they_ran_before_the_model_was_available(polling, connect):
     response = connect(polling.grpc_target).predict("warmed", X, signature="count")
     assert arrays(response)["calls"].tolist() == [4]
+
+
+def test_a_version_when_it_warms_up_then_is_loading_and_the_older_answers(
+    polling, folder, put_version, connect
+):
+    version = put_version(folder / "warming-staged", 2, "sizes")
+    write_warmup(version, warmup("spin", inputs=TURNS))
+    version.rename(folder / "warming" / "2")
+    polling.wait_until(
+        lambda: polling.states("warming") == {1: "AVAILABLE", 2: "LOADING"}, "LOADING"
+    )
+    assert connect(polling.grpc_target).predict("warming", X).model_spec.version.value == 1
+    polling.wait_until_available("warming", 2)
+
+
+def test_a_version_when_requests_hold_it_then_is_unloading_and_they_are_answered(
+    polling, folder, put_version, connect
+):
+    client = connect(polling.grpc_target)
+
+    def ask_until_it_is_gone(_):
+        while True:
+            try:
+                client.predict("held", TURNS, version=1, signature="spin")
+            except grpc.RpcError as error:
+                return error.code()
+
+    with ThreadPoolExecutor(2) as pool:
+        ended = pool.map(ask_until_it_is_gone, range(2))
+        put_version(folder / "held", 2, "sizes")
+        polling.wait_until(
+            lambda: polling.states("held") == {1: "UNLOADING", 2: "AVAILABLE"}, "UNLOADING"
+        )
+        assert list(ended) == [StatusCode.NOT_FOUND] * 2
+    polling.wait_until_gone("held", 1)
 
 
 @pytest.mark.parametrize(
