@@ -24,6 +24,8 @@ class Feature:
         changes_numbers: whether it makes other losses, or evaluations, than without it.
         leaves: files that it writes, parts of their paths.
         ends: what `stopped` says, if the feature ends the training.
+        is_local: whether it is the same on every device and asks nothing of the others: in
+            clusters only the slow tests try it.
     """
 
     name: str
@@ -34,6 +36,11 @@ class Feature:
     changes_numbers: bool = True
     leaves: tuple[str, ...] = ()
     ends: str | None = None
+    is_local: bool = False
+
+    def is_slow(self, strategy: str) -> bool:
+        """Returns whether only the slow tests try the feature under a strategy."""
+        return self.is_local and strategy in (_PS, "multi_worker")
 
 
 def _transform(name: str, **options: float) -> dict[str, Any]:
@@ -50,14 +57,14 @@ FEATURES = (
         changes_numbers=False,
     ),
     Feature("accumulation", {"accumulate": 4}, changes_numbers=False),
-    Feature("clipping by value", {"clip": {"by": "value", "at": 0.01}}),
-    Feature("clipping by norm", {"clip": {"by": "norm", "at": 0.05}}),
+    Feature("clipping by value", {"clip": {"by": "value", "at": 0.01}}, is_local=True),
+    Feature("clipping by norm", {"clip": {"by": "norm", "at": 0.05}}, is_local=True),
     Feature("clipping by global norm", {"clip": {"by": "global_norm", "at": 0.05}}),
     Feature(
         "mixed_float16", {"precision": "mixed_float16"}, 1e-2, {_PS: "precision", _TPU: "precision"}
     ),
-    Feature("mixed_bfloat16", {"precision": "mixed_bfloat16"}, 1e-2),
-    Feature("XLA", {"xla": True}, 1e-4, {_PS: "xla"}, changes_numbers=False),
+    Feature("mixed_bfloat16", {"precision": "mixed_bfloat16"}, 1e-2, is_local=True),
+    Feature("XLA", {"xla": True}, 1e-4, {_PS: "xla"}, changes_numbers=False, is_local=True),
     Feature("moving average of the weights", {"ema": {"momentum": 0.9}}),
     Feature(
         "gradient transforms",
@@ -69,13 +76,13 @@ FEATURES = (
             ]
         },
     ),
-    Feature("regularization", {"regularization": [{"l1": 1e-4, "l2": 1e-3}]}),
+    Feature("regularization", {"regularization": [{"l1": 1e-4, "l2": 1e-3}]}, is_local=True),
     Feature("add_loss terms", task=("TwoHeads", {"penalty": 1e-3}), tolerance=1e-4),
     Feature(
         "class and example weights",
         {"class_weights": {"class": {0: 2.0, 3: 0.5}}, "example_weight": "weight"},
     ),
-    Feature("losses by name", {"losses": {"ink": "absolute_error"}}),
+    Feature("losses by name", {"losses": {"ink": "absolute_error"}}, is_local=True),
     Feature(
         "metrics",
         {
@@ -87,10 +94,14 @@ FEATURES = (
         },
         changes_numbers=True,
     ),
-    Feature("SGD", {"optimizer": {"name": "sgd", "learning_rate": 0.05, "nesterov": True}}),
-    Feature("Adam", {"optimizer": {"name": "adam"}}),
+    Feature(
+        "SGD",
+        {"optimizer": {"name": "sgd", "learning_rate": 0.05, "nesterov": True}},
+        is_local=True,
+    ),
+    Feature("Adam", {"optimizer": {"name": "adam"}}, is_local=True),
     Feature("AdamW", {"optimizer": {"name": "adamw", "weight_decay": 0.1}}),
-    Feature("RMSprop", {"optimizer": {"name": "rmsprop", "momentum": 0.5}}),
+    Feature("RMSprop", {"optimizer": {"name": "rmsprop", "momentum": 0.5}}, is_local=True),
     Feature(
         "parameter groups",
         {
@@ -101,13 +112,24 @@ FEATURES = (
                 ]
             }
         },
+        is_local=True,
     ),
-    Feature("constant rate", {"schedule": {"kind": "constant", "warmup_epochs": 0.0}}),
     Feature(
-        "piecewise rate", {"schedule": {"kind": "piecewise", "boundaries": [1], "factors": [0.1]}}
+        "constant rate", {"schedule": {"kind": "constant", "warmup_epochs": 0.0}}, is_local=True
     ),
-    Feature("exponential rate", {"schedule": {"kind": "exponential", "decay_rate": 0.5}}),
-    Feature("cosine rate after warmup", {"schedule": {"kind": "cosine", "warmup_epochs": 0.5}}),
+    Feature(
+        "piecewise rate",
+        {"schedule": {"kind": "piecewise", "boundaries": [1], "factors": [0.1]}},
+        is_local=True,
+    ),
+    Feature(
+        "exponential rate", {"schedule": {"kind": "exponential", "decay_rate": 0.5}}, is_local=True
+    ),
+    Feature(
+        "cosine rate after warmup",
+        {"schedule": {"kind": "cosine", "warmup_epochs": 0.5}},
+        is_local=True,
+    ),
     Feature(
         "reduce on plateau", {"plateau": {"patience": 1, "min_delta": 9.0}}, changes_numbers=False
     ),
@@ -122,8 +144,19 @@ FEATURES = (
         {"callbacks": {"stop_on_explosion": {"above": 1e9}}},
         changes_numbers=False,
     ),
-    Feature("time budget", {"callbacks": {"time_budget_minutes": 10.0}}, changes_numbers=False),
-    Feature("CSV", {"callbacks": {"csv": True}}, changes_numbers=False, leaves=("history.csv",)),
+    Feature(
+        "time budget",
+        {"callbacks": {"time_budget_minutes": 10.0}},
+        changes_numbers=False,
+        is_local=True,
+    ),
+    Feature(
+        "CSV",
+        {"callbacks": {"csv": True}},
+        changes_numbers=False,
+        leaves=("history.csv",),
+        is_local=True,
+    ),
     Feature(
         "TensorBoard",
         {"callbacks": {"tensorboard": {"graph": True}}},
@@ -136,6 +169,7 @@ FEATURES = (
         refused={_PS: "callbacks.tensorboard.histograms"},
         changes_numbers=False,
         leaves=("tensorboard/train/events",),
+        is_local=True,
     ),
     Feature(
         "layer report",
@@ -143,6 +177,7 @@ FEATURES = (
         refused={_PS: "debug.layer_report"},
         changes_numbers=False,
         leaves=("layers.csv",),
+        is_local=True,
     ),
     Feature(
         "checkpoints in mid-epoch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,31 @@ _PLAIN = FEATURES[0].name
 WORKS, REFUSED, UNTRIED = "yes", "no", "untried"
 
 
+Said = dict[str, dict[str, Any]]
+
+
 @pytest.fixture(scope="module")
-def said(start: Callable, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def said(start: Callable, tmp_path_factory: pytest.TempPathFactory) -> Said:
     """What each feature's training said, by strategy; a cluster's processes are real."""
-    root = tmp_path_factory.mktemp("strategies")
+    return _trained(start, tmp_path_factory.mktemp("strategies"), _ROLES)
+
+
+@pytest.fixture(scope="module")
+def slowly_said(start: Callable, tmp_path_factory: pytest.TempPathFactory) -> Said:
+    """The same of what only the slow tests try."""
+    clusters = {name: roles for name, roles in _ROLES.items() if roles is not None}
+    return _trained(start, tmp_path_factory.mktemp("slow-strategies"), clusters, "--slow")
+
+
+def _trained(start: Callable, root: Path, roles: Mapping[str, Any], *options: str) -> Said:
     groups = {}
-    for name, roles in _ROLES.items():
-        arguments = [_DRIVER, f"--strategy={name}", f"--output={root / name}.json"]
+    for name, of_processes in roles.items():
+        arguments = [_DRIVER, f"--strategy={name}", f"--output={root / name}.json", *options]
         arguments += [f"--folder={root / name}"]
-        groups[name] = start(arguments, root / "logs" / name, roles)
+        groups[name] = start(arguments, root / "logs" / name, of_processes)
     for group in groups.values():
         assert group[0].wait(900) == 0, group[0].text()[-3000:]
-    return {name: json.loads((root / f"{name}.json").read_text()) for name in _ROLES}
+    return {name: json.loads((root / f"{name}.json").read_text()) for name in roles}
 
 
 def _cell(feature: Feature, strategy: str) -> str:
@@ -49,7 +62,12 @@ def _cell(feature: Feature, strategy: str) -> str:
 
 
 _RUNS = [
-    pytest.param(feature, strategy, id=f"{feature.name}-{strategy}")
+    pytest.param(
+        feature,
+        strategy,
+        id=f"{feature.name}-{strategy}",
+        marks=[pytest.mark.slow] if feature.is_slow(strategy) else [],
+    )
     for feature in FEATURES
     for strategy in STRATEGIES
     if _cell(feature, strategy) == WORKS
@@ -62,8 +80,11 @@ _REFUSALS = [
 
 
 @pytest.mark.parametrize(("feature", "strategy"), _RUNS)
-def test_feature_when_the_strategy_has_it_then_trains_as_on_one_device(feature, strategy, said):
-    found, one = said[strategy][feature.name], said["default"][feature.name]
+def test_feature_when_the_strategy_has_it_then_trains_as_on_one_device(
+    feature, strategy, said, request
+):
+    under = request.getfixturevalue("slowly_said") if feature.is_slow(strategy) else said
+    found, one = under[strategy][feature.name], said["default"][feature.name]
     assert "error" not in found, found["error"]
     assert all(math.isfinite(loss) for loss in found["losses"].values())
     for part in feature.leaves:
