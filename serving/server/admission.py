@@ -16,7 +16,7 @@ class Admission:
 
     Args:
         limit: requests.
-        max_bytes: of them together, as they came.
+        max_bytes: of them together, as they came; a request that is alone may have more.
     """
 
     def __init__(self, limit: int, max_bytes: int = 256 << 20) -> None:
@@ -59,7 +59,8 @@ class Admitted:
             ServingError: UNAVAILABLE if they would be too many together with the others'.
         """
         admission = self._admission
-        if admission.bytes_in_flight + size > admission.max_bytes:
+        others = admission.bytes_in_flight - self._bytes
+        if others and admission.bytes_in_flight + size > admission.max_bytes:
             raise ServingError(
                 StatusCode.UNAVAILABLE,
                 f"requests of {admission.max_bytes} bytes are in flight; try again",

@@ -197,16 +197,11 @@ def _check(flags: Flags) -> None:
         ("rest_api_max_body_bytes", 1),
         ("grpc_max_message_bytes", 1),
         ("max_in_flight", 1),
+        ("max_in_flight_bytes", 1),
         ("drain_seconds", 0),
     ):
         if getattr(flags, name) < least:
             raise InvalidFlags(f"--{name}: found {getattr(flags, name)}; allowed: from {least}")
-    largest = max(flags.rest_api_max_body_bytes, flags.grpc_max_message_bytes)
-    if flags.max_in_flight_bytes < largest:
-        raise InvalidFlags(
-            f"--max_in_flight_bytes: found {flags.max_in_flight_bytes}; allowed: from {largest}, "
-            "the largest request"
-        )
     grpc_arguments(flags)
 
 

@@ -75,7 +75,7 @@ def test_flags_when_unknown_or_of_another_type_then_are_named(given, words, caps
         ([BASE, "--port=-1"], "0 to 65535"),
         ([BASE, "--file_system_poll_wait_seconds=-1"], "--file_system_poll_wait_seconds"),
         ([BASE, "--max_in_flight=0"], "--max_in_flight"),
-        ([BASE, "--max_in_flight_bytes=100"], "--max_in_flight_bytes: found 100; allowed: from 67"),
+        ([BASE, "--max_in_flight_bytes=0"], "--max_in_flight_bytes: found 0; allowed: from 1"),
         ([BASE, "--grpc_channel_arguments=a"], "key=value"),
     ],
 )
