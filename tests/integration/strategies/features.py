@@ -24,8 +24,8 @@ class Feature:
         changes_numbers: whether it makes other losses, or evaluations, than without it.
         leaves: files that it writes, parts of their paths.
         ends: what `stopped` says, if the feature ends the training.
-        is_local: whether it is the same on every device and asks nothing of the others: in
-            clusters only the slow tests try it.
+        is_local: whether it is the same on every device and asks nothing of the others: but for
+            one device only the slow tests try it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Feature:
 
     def is_slow(self, strategy: str) -> bool:
         """Returns whether only the slow tests try the feature under a strategy."""
-        return self.is_local and strategy in (_PS, "multi_worker")
+        return self.is_local and strategy not in ("default", _TPU)
 
 
 def _transform(name: str, **options: float) -> dict[str, Any]:

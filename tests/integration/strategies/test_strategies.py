@@ -40,8 +40,8 @@ def said(start: Callable, tmp_path_factory: pytest.TempPathFactory) -> Said:
 @pytest.fixture(scope="module")
 def slowly_said(start: Callable, tmp_path_factory: pytest.TempPathFactory) -> Said:
     """The same of what only the slow tests try."""
-    clusters = {name: roles for name, roles in _ROLES.items() if roles is not None}
-    return _trained(start, tmp_path_factory.mktemp("slow-strategies"), clusters, "--slow")
+    several = {name: roles for name, roles in _ROLES.items() if name != "default"}
+    return _trained(start, tmp_path_factory.mktemp("slow-strategies"), several, "--slow")
 
 
 def _trained(start: Callable, root: Path, roles: Mapping[str, Any], *options: str) -> Said:
