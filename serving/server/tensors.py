@@ -1,8 +1,8 @@
 """Tensors of gRPC requests and answers.
 
 Answers go out in the typed fields, as TF Serving sends them. Most of them are floats, whose packed
-field is the array's own bytes: those are written straight to the wire, which takes a third of the
-time of making messages for them. The encoding is protobuf's own
+field is the array's own bytes: those are written straight to the wire, which takes a quarter of
+the time of making messages for them. The encoding is protobuf's own
 (https://protobuf.dev/programming-guides/encoding/).
 """
 

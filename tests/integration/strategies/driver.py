@@ -88,7 +88,6 @@ def main() -> None:
     parser.add_argument("--strategy", choices=features.STRATEGIES, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True, help="shared by all processes")
-    parser.add_argument("--only", help="name of one feature")
     parser.add_argument("--slow", action="store_true", help="what only the slow tests try")
     args = parser.parse_args()
     plain = config_of(features.FEATURES[0], args.strategy)
@@ -102,8 +101,6 @@ def main() -> None:
         said: dict[str, Any] = {}
         for number, feature in enumerate(features.FEATURES):
             if args.strategy in feature.refused or args.slow != feature.is_slow(args.strategy):
-                continue
-            if args.only and feature.name != args.only:
                 continue
             try:
                 said[feature.name] = run(feature, args.strategy, shared, args.folder / str(number))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,17 +32,10 @@ def result(throughput, p99_ms, errors=()):
 def answers(monkeypatch):
     """Puts formulas in the place of servers and loads; records which were asked.
 
-    `answers.of` gives the result of a configuration; `answers.loads` is what was load-tested.
+    A test sets `answers.of`, from a configuration to its result; `answers.loads` is what was
+    load-tested.
     """
-
-    class Answers:
-        loads: list = []
-
-        def of(self, config):
-            raise NotImplementedError
-
-    answers = Answers()
-    answers.loads = []
+    answers = SimpleNamespace(of=None, loads=[])
 
     @contextlib.contextmanager
     def served(version, model, config):
