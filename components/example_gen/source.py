@@ -31,6 +31,22 @@ class Row(NamedTuple):
     features: Mapping[str, Any]
 
 
+class BadRow(NamedTuple):
+    """A row that no example can be made of, and why.
+
+    Attributes:
+        where: the file, and the line or the record in it.
+        column: the one at fault; "" where the row as a whole is.
+        found: the value, or what else was found, as text.
+        allowed: what could have stood there.
+    """
+
+    where: str
+    column: str
+    found: str
+    allowed: str
+
+
 class DataSource(abc.ABC):
     """Where rows come from."""
 
@@ -61,9 +77,9 @@ class DataSource(abc.ABC):
         """Returns how many rows may fall into each set of splits, without reading them."""
 
     @abc.abstractmethod
-    def rows(self) -> Iterator[Row]:
-        """Yields every row.
+    def rows(self) -> Iterator[Row | BadRow]:
+        """Yields every row, and what stands where one should.
 
         Raises:
-            DataError: at the first that cannot be read.
+            DataError: if no further row can be read.
         """
