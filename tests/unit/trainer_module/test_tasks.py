@@ -39,6 +39,7 @@ def test_short_names_when_loaded_then_all_are_tasks():
         "breast_cancer": "BreastCancer",
         "cifar10": "Cifar10",
         "gan": "Gan",
+        "tabular": "Tabular",
     }
 
 
