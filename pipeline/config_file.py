@@ -164,9 +164,7 @@ def section_problems(
     """
     problems = []
     for item in error.errors():
-        location, inner = _without_tags(
-            [part for part in item["loc"] if part != "[key]"], section
-        )
+        location, inner = _without_tags([part for part in item["loc"] if part != "[key]"], section)
         key = ".".join([*([prefix] if prefix else []), *location]) or "(file)"
         found = "nothing" if item["type"] == "missing" else _show(item["input"])
         if "[key]" in item["loc"]:
@@ -271,7 +269,7 @@ def _kinds(annotation: Any) -> dict[str, type[BaseModel]]:
     discriminator = next((f.discriminator for f in fields if f.discriminator), None)
     if not isinstance(discriminator, str):
         return {}
-    tagged = {}
+    tagged: dict[str, type[BaseModel]] = {}
     for section in _sections(annotation):
         tags = typing.get_args(section.model_fields[discriminator].annotation)
         tagged |= dict.fromkeys(tags, section)

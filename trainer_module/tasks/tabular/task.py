@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module import metrics
+from trainer_module.metrics import Metric, PerExample, auc
 from trainer_module.tasks import losses
 from trainer_module.tasks.base import Classification, Head, Task, Tensors
 from trainer_module.tasks.tabular.features.preprocessing import preprocessing_fn
@@ -38,11 +38,11 @@ class Tabular(Task):
 
     @property
     def heads(self) -> Sequence[Head]:
-        loss, served, measured = {
+        kinds: dict[str, tuple[PerExample, str, dict[str, PerExample | Metric]]] = {
             "binary": (
                 losses.sigmoid_cross_entropy,
                 "score",
-                {"accuracy": losses.binary_hit, "auc": metrics.auc()},
+                {"accuracy": losses.binary_hit, "auc": auc()},
             ),
             "multiclass": (
                 losses.softmax_cross_entropy,
@@ -54,7 +54,8 @@ class Tabular(Task):
                 "prediction",
                 {"mae": losses.absolute_error, "mse": losses.squared_error},
             ),
-        }[self._options.problem]
+        }
+        loss, served, measured = kinds[self._options.problem]
         return (Head(HEAD, LABEL, loss, served, metrics=measured),)
 
     def losses(self, outputs: Tensors, features: Tensors) -> dict[str, tf.Tensor]:

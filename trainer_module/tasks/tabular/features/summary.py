@@ -144,9 +144,7 @@ class Summary:
 
     def merged(self, other: Summary) -> Summary:
         """Returns the summary of the rows of both."""
-        groups, places = np.unique(
-            np.concatenate([self.groups, other.groups]), return_inverse=True
-        )
+        groups, places = np.unique(np.concatenate([self.groups, other.groups]), return_inverse=True)
         sums = np.zeros((len(groups), self.sums.shape[1]), np.int64)
         np.add.at(sums, places, np.concatenate([self.sums, other.sums]))
         return Summary(
@@ -202,7 +200,7 @@ class Summary:
         return found
 
     def _quantiles(self, column: int, parts: int, of: int = 0) -> np.ndarray:
-        """Returns what stands at rank floor(i (rows + of) / parts), for each i in 1 to parts - 1."""
+        """Returns what stands at ranks floor(i (rows + of) / parts), i from 1 to parts - 1."""
         rows = int(self.histograms[column].counts.sum()) + of
         return self.histograms[column].at_ranks([i * rows // parts for i in range(1, parts)])
 

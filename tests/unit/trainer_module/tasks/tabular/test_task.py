@@ -122,11 +122,14 @@ def test_serving_outputs_when_computed_then_are_those_promised(problem, outputs)
         for name, value in _task(problem).serving_outputs(outputs).items()
     }
     classes = {"class_id": (tf.int64, ()), "label": (tf.string, ())}
-    assert served == {
-        "binary": {**classes, "probabilities": (tf.float32, (2,)), "score": (tf.float32, ())},
-        "multiclass": {**classes, "probabilities": (tf.float32, (3,))},
-        "regression": {"prediction": (tf.float32, ())},
-    }[problem]
+    assert (
+        served
+        == {
+            "binary": {**classes, "probabilities": (tf.float32, (2,)), "score": (tf.float32, ())},
+            "multiclass": {**classes, "probabilities": (tf.float32, (3,))},
+            "regression": {"prediction": (tf.float32, ())},
+        }[problem]
+    )
 
 
 def test_serving_outputs_when_the_label_is_named_then_it_is_that_of_the_class():
