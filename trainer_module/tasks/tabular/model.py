@@ -1,8 +1,4 @@
-"""The network of the tabular task: embeddings of ids, dense layers, and a linear part beside them.
-
-Cheng et al., "Wide & deep learning for recommender systems" (2016): what is crossed is learned by
-heart, in the linear part, and generalized from by the deep one.
-"""
+"""The network of the tabular task: numbers and vectors of ids, through dense layers."""
 
 from __future__ import annotations
 
@@ -33,17 +29,15 @@ class MeanVector(keras.layers.Layer):
     Args:
         size: how many ids there are.
         length: of their vectors.
-        initializer: of the vectors.
     """
 
-    def __init__(self, size: int, length: int, initializer: str, name: str) -> None:
+    def __init__(self, size: int, length: int, name: str) -> None:
         super().__init__(name=name)
         self._shape = (size, length)
-        self._initializer = initializer
 
     def build(self, _input_shape: Any) -> None:
         """Makes the vectors, [size, length]."""
-        self.vectors = self.add_weight("vectors", self._shape, initializer=self._initializer)
+        self.vectors = self.add_weight("vectors", self._shape, initializer="uniform")
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """A row has one id at least, since one that holds nothing has that of `MISSING`."""
@@ -72,26 +66,21 @@ def build_model(
         dropout: fraction of each hidden layer dropped in training.
     """
     inputs: dict[str, Any] = {}
-    deep, wide = [], []
+    parts = []
     if NUMERIC in feature_spec:
         inputs[NUMERIC] = keras.Input(feature_spec[NUMERIC].shape, name=NUMERIC)
-        deep.append(inputs[NUMERIC])
+        parts.append(inputs[NUMERIC])
     for feature in id_features:
         ids = keras.Input((feature.width,), dtype=tf.int64, name=feature.name)
         inputs[feature.name] = ids
         length = feature.embedding or embedding_length(feature.size)
-        deep.append(
-            MeanVector(feature.size, length, "uniform", name=f"{feature.name}_vectors")(ids)
-        )
-        wide.append(MeanVector(feature.size, outputs, "zeros", name=f"{feature.name}_weights")(ids))
-    x = keras.layers.Concatenate(name="row")(deep) if len(deep) > 1 else deep[0]
+        parts.append(MeanVector(feature.size, length, name=f"{feature.name}_vectors")(ids))
+    x = keras.layers.Concatenate(name="row")(parts) if len(parts) > 1 else parts[0]
     for index, units in enumerate(hidden, start=1):
         x = keras.layers.Dense(units, activation="relu", name=f"hidden{index}")(x)
         embedding = x
         x = keras.layers.Dropout(dropout, name=f"dropout{index}")(x)
     answers = keras.layers.Dense(outputs, name=HEAD)(x)
-    if wide:
-        answers = keras.layers.Add(name="wide_and_deep")([answers, *wide])
     if outputs == 1:
         answers = tf.squeeze(answers, axis=-1)
     if LABEL_SCALE in feature_spec:

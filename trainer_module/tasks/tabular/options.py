@@ -141,7 +141,7 @@ class TabularOptions(Section):
         description="values of the label in the order of their numbers; of a regression none",
     )
     hidden: list[Annotated[int, Field(gt=0)]] = Field([64, 32], min_length=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
     features: dict[str, FeatureOptions] = Field(min_length=1)
     crosses: list[CrossOptions] = Field(default_factory=list)
 

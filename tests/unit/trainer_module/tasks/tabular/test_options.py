@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from trainer_module.config.yaml_text import parse_yaml
 from trainer_module.tasks.tabular.layout import id_features
-from trainer_module.tasks.tabular.options import TabularOptions
+from trainer_module.tasks.tabular.options import (
+    CategoricalOptions,
+    CrossOptions,
+    DateOptions,
+    NumericOptions,
+    TabularOptions,
+    TextOptions,
+)
+
+PAGE = Path(__file__).parents[5] / "docs" / "tabular.md"
 
 BINARY: dict[str, Any] = {
     "problem": "binary",
@@ -117,3 +129,33 @@ def test_layout_when_sized_then_has_room_for_all_that_options_allow():
         "d_year": (1, 202, None),
         "b_h": (1, 102, None),
     }
+
+
+def test_page_when_it_shows_a_configuration_then_it_holds():
+    shown = re.search(r"```yaml\n(task:.*?)```", PAGE.read_text(), re.DOTALL).group(1)
+    TabularOptions.model_validate(parse_yaml(shown)["task"]["options"])
+
+
+@pytest.mark.parametrize(
+    ("heading", "section"),
+    [
+        ("What is predicted", TabularOptions),
+        ("Numbers", NumericOptions),
+        ("Categories", CategoricalOptions),
+        ("Prose", TextOptions),
+        ("Dates", DateOptions),
+        ("Crosses", CrossOptions),
+    ],
+)
+def test_page_when_it_tells_the_options_of_a_kind_then_names_all_with_their_defaults(
+    heading, section
+):
+    part = PAGE.read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", part, re.MULTILINE))
+    fields = {name: field for name, field in section.model_fields.items() if name != "kind"}
+    assert fields.keys() <= rows.keys()
+    for name, field in fields.items():
+        if field.is_required():
+            assert rows[name] == "required"
+        elif field.default:
+            assert parse_yaml(rows[name].strip("`")) == field.default, name

@@ -108,7 +108,7 @@ def test_embedding_length_when_ids_are_more_then_grows_to_sixteen(ids, length):
 
 
 def test_mean_vector_when_ids_are_padded_then_is_the_mean_of_the_others():
-    layer = MeanVector(5, 2, "zeros", name="vectors")
+    layer = MeanVector(5, 2, name="vectors")
     layer(tf.constant([[0]], tf.int64))
     vectors = np.arange(10, dtype=np.float32).reshape(5, 2)
     layer.set_weights([vectors])
