@@ -55,11 +55,11 @@ def numbers(columns: Columns) -> tf.Tensor:
     return tf.ensure_shape(table, [None, len(columns)])
 
 
-def texts(column: tf.SparseTensor) -> tf.RaggedTensor:
-    """Returns the values of a column [b, any] as texts, [b, none or more].
+def as_text(column: tf.SparseTensor) -> tf.SparseTensor:
+    """Returns a column [b, any] of texts, whatever it is of.
 
-    An empty text is no value. A line's end in a value becomes a space: vocabularies are files of
-    lines. Numbers become what they are in decimal, a float32 without the loss of a digit.
+    A line's end becomes a space: vocabularies are files of lines. Numbers become what they are in
+    decimal, a float32 without the loss of a digit.
     """
     values = column.values
     if values.dtype.is_integer:
@@ -68,9 +68,15 @@ def texts(column: tf.SparseTensor) -> tf.RaggedTensor:
         values = tf.strings.as_string(values, precision=9, shortest=True)
     else:
         values = tf.strings.regex_replace(values, r"[\r\n]+", " ")
-    holds = tf.not_equal(values, "")
+    return tf.SparseTensor(column.indices, values, column.dense_shape)
+
+
+def texts(column: tf.SparseTensor) -> tf.RaggedTensor:
+    """Returns the values of a column [b, any] as texts, [b, none or more]; an empty one is none."""
+    column = as_text(column)
+    holds = tf.not_equal(column.values, "")
     return tf.RaggedTensor.from_value_rowids(
-        tf.boolean_mask(values, holds),
+        tf.boolean_mask(column.values, holds),
         tf.boolean_mask(column.indices[:, 0], holds),
         nrows=column.dense_shape[0],
         validate=False,

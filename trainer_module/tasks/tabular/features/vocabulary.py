@@ -29,79 +29,77 @@ _TAB = "\t"
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Which values of a feature are in its vocabulary; see `options`."""
+class Rule:
+    """How the values of a feature become ids; see `options`.
 
-    top_k: int
+    Attributes:
+        top_k: values in its vocabulary at most; None for one without.
+        buckets: ids of the values that are in none.
+    """
+
+    top_k: int | None
     min_count: int
-    oov_buckets: int
+    buckets: int
 
 
-def vocabulary_ids(
-    values: Mapping[str, tf.RaggedTensor], limits: Mapping[str, Limits]
-) -> dict[str, tf.RaggedTensor]:
-    """Returns the ids of values by vocabularies of what the training split holds.
+def value_ids(values: tf.Tensor, feature: tf.Tensor, rules: Mapping[str, Rule]) -> tf.Tensor:
+    """Returns the ids of values, by vocabularies of what the training split holds.
 
-    Ids of values that are not in the vocabulary come first, so that no other one moves when a
-    vocabulary grows; then those of the vocabulary, the most frequent first, equally frequent ones
-    in the order of their bytes, backwards.
+    Ids of values that are in no vocabulary come first, so that they stay when one grows; then
+    those of the vocabulary, the most frequent first, equally frequent ones in the order of their
+    bytes, backwards.
 
     Args:
-        values: [b, none or more] string, without tabs in the names; by feature.
-        limits: by feature.
+        values: [n] string.
+        feature: [n] int64, which of `rules` each is of.
+        rules: by feature, without tabs in their names.
 
     Returns:
-        [b, none or more] int64 by feature; from `FIRST` on.
+        [n] int64; from `FIRST` on.
     """
-    names = list(values)
-    if not names:
-        return {}
-    tokens = tf.concat(
-        [tf.strings.join([name + _TAB, values[name].flat_values]) for name in names], axis=0
-    )
-    counts = tf.stack([tf.size(values[name].flat_values) for name in names])
+    keys = tf.constant([name + _TAB for name in rules])
+    tokens = tf.strings.join([tf.gather(keys, feature), values])
+    buckets = tf.gather(tf.constant([r.buckets for r in rules.values()], tf.int64), feature)
+    # A hash of as many values as there are, then a remainder: the number of buckets varies.
+    ids = FIRST + tf.math.floormod(tf.strings.to_hash_bucket_fast(tokens, 2**62), buckets)
+    with_vocabulary = {name: rule for name, rule in rules.items() if rule.top_k is not None}
+    if not with_vocabulary:
+        return ids
+    counted = tf.gather(tf.constant([r.top_k is not None for r in rules.values()]), feature)
     file = tft.experimental.ptransform_analyzer(
-        [tokens],
-        _Vocabularies({name: limits[name] for name in names}),
+        [tf.boolean_mask(tokens, counted)],
+        _Vocabularies(with_vocabulary),
         [tf.string],
         [[]],
-        output_asset_default_values=[b"\t"],
+        output_asset_default_values=[_TAB.encode()],
         name="vocabularies",
     )[0]
-    starts = tft.apply_vocabulary(tf.constant([name + _TAB for name in names]), file)
-    lines = tft.apply_vocabulary(tokens, file)
-    buckets = tf.constant([limits[name].oov_buckets for name in names], tf.int64)
-    first = tf.repeat(FIRST + buckets - 1 - starts, counts)
-    # A hash of as many values as there are, then a remainder: the number of buckets varies.
-    hashes = tf.strings.to_hash_bucket_fast(tokens, 2**62)
-    others = FIRST + tf.math.floormod(hashes, tf.repeat(buckets, counts))
-    ids = tf.where(lines >= 0, lines + first, others)
-    parts = tf.split(ids, counts, num=len(names))
-    return {
-        name: values[name].with_flat_values(part) for name, part in zip(names, parts, strict=True)
-    }
+    lines = tft.apply_vocabulary(tf.concat([keys, tokens], axis=0), file)
+    starts, lines = lines[: len(rules)], lines[len(rules) :]
+    ranks = lines - tf.gather(starts, feature) - 1
+    return tf.where(lines >= 0, FIRST + buckets + ranks, ids)
 
 
 class _Vocabularies(PTransformAnalyzer):
     """The analyzer: batches of tokens to the path of the file."""
 
-    def __init__(self, limits: Mapping[str, Limits]) -> None:
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
         super().__init__()
-        self._limits = dict(limits)
+        self._rules = dict(rules)
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        most = max(limits.top_k for limits in self._limits.values())
+        most = max(rule.top_k or 0 for rule in self._rules.values())
         path = os.path.join(self.base_temp_dir, FILE_NAME)
         tops = (
             batches
             | "CountInBatches" >> beam.FlatMap(_count)
             | "Count" >> beam.CombinePerKey(sum)
-            | "ByFeature" >> beam.FlatMap(_by_feature, self._limits)
+            | "ByFeature" >> beam.FlatMap(_by_feature, self._rules)
             | "Top" >> beam.combiners.Top.LargestPerKey(most)
-            | "Cut" >> beam.Map(_cut, self._limits)
+            | "Cut" >> beam.Map(_cut, self._rules)
             | "Gather" >> beam.combiners.ToList()
         )
-        return tops | "Write" >> beam.Map(_write, list(self._limits), path)
+        return tops | "Write" >> beam.Map(_write, list(self._rules), path)
 
 
 Top = list[tuple[int, bytes]]
@@ -112,17 +110,17 @@ def _count(batch: tuple[np.ndarray]) -> Iterator[tuple[bytes, int]]:
 
 
 def _by_feature(
-    counted: tuple[bytes, int], limits: Mapping[str, Limits]
+    counted: tuple[bytes, int], rules: Mapping[str, Rule]
 ) -> Iterator[tuple[str, tuple[int, bytes]]]:
     token, count = counted
     feature, _, value = token.partition(_TAB.encode())
-    if count >= limits[feature.decode()].min_count:
+    if count >= rules[feature.decode()].min_count:
         yield feature.decode(), (count, value)
 
 
-def _cut(found: tuple[str, Top], limits: Mapping[str, Limits]) -> tuple[str, Top]:
+def _cut(found: tuple[str, Top], rules: Mapping[str, Rule]) -> tuple[str, Top]:
     feature, top = found
-    return feature, top[: limits[feature].top_k]
+    return feature, top[: rules[feature].top_k]
 
 
 def _write(tops: Iterable[tuple[str, Top]], features: Sequence[str], path: str) -> str:

@@ -157,5 +157,5 @@ def test_page_when_it_tells_the_options_of_a_kind_then_names_all_with_their_defa
     for name, field in fields.items():
         if field.is_required():
             assert rows[name] == "required"
-        elif field.default:
-            assert parse_yaml(rows[name].strip("`")) == field.default, name
+        elif default := field.get_default(call_default_factory=True):
+            assert parse_yaml(rows[name].strip("`")) == default, name
