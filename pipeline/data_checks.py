@@ -46,10 +46,10 @@ def split_problems(config: RunConfig, data: DataSource, source: Source) -> list[
     shares = config.data.splits
     needed = {"train": config.train.batch_size, "eval": 1, "test": 1}
     least = least_counts(data, shares)
-    if all(least[split] >= rows for split, rows in needed.items()):
+    if least is None or all(least[split] >= rows for split, rows in needed.items()):
         return []
     try:
-        counts = split_counts(data, shares)
+        counts = split_counts(data)
     except DataError as error:
         return [_data_problem(source, error)]
     rows = sum(counts.values())

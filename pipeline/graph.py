@@ -50,6 +50,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         data=config.data,
         fingerprint=make_source(config.data).fingerprint(),
         code=source_hash("components.example_gen.executor"),
+        label_values=task.label_values,
     ).with_id("ExampleGen")
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
     schema_gen = SchemaGen(

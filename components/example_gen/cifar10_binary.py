@@ -16,7 +16,8 @@ import numpy as np
 from components.example_gen.config import Cifar10BinaryConfig
 from components.example_gen.files import Files, open_files
 from components.example_gen.image_folder import COLUMNS, HOME_OF_CIFAR10
-from components.example_gen.source import DataError, DataSource, Row
+from components.example_gen.row_source import RowSource
+from components.example_gen.source import DataError, Row
 
 SIDE = 32
 RECORD = 1 + 3 * SIDE * SIDE
@@ -35,10 +36,11 @@ _ALLOWED = (
 _ENCODED_AT_ONCE = 500
 
 
-class Cifar10BinarySource(DataSource):
+class Cifar10BinarySource(RowSource):
     """The pictures of CIFAR-10 as PNG, and the names of their classes."""
 
     def __init__(self, config: Cifar10BinaryConfig) -> None:
+        super().__init__(config.splits)
         self._path = config.path
 
     @property

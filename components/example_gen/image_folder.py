@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from components.example_gen.config import SPLITS, ImageFolderConfig
 from components.example_gen.files import Entry, Files, open_files
-from components.example_gen.source import DataError, DataSource, Row
+from components.example_gen.row_source import RowSource
+from components.example_gen.source import DataError, Row
 
 COLUMNS = ("image", "label")
 HOME_OF_CIFAR10 = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -49,10 +50,11 @@ class _Layout(NamedTuple):
     class_names: tuple[str, ...]
 
 
-class ImageFolderSource(DataSource):
+class ImageFolderSource(RowSource):
     """The pictures of an image folder, as they are encoded, and the names of their classes."""
 
     def __init__(self, config: ImageFolderConfig) -> None:
+        super().__init__(config.splits)
         self._path = config.path
 
     @property
