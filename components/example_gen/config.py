@@ -88,8 +88,8 @@ class TableConfig(_DataSection):
 
     path: str = Field(
         min_length=1,
-        description="a file, a folder of files, or a pattern such as data/*.csv; {SPAN}, or {YYYY}, "
-        "{MM} and {DD}, and {VERSION} in it name the spans",
+        description="a file, a folder of files, or a pattern such as data/*.csv; {SPAN}, "
+        "or {YYYY}, {MM} and {DD}, and {VERSION} in it name the spans",
     )
     window: int = Field(1, gt=0, description="how many of the latest spans are read together")
     label: str = Field(min_length=1)

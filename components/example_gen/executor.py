@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam

@@ -9,8 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.example_gen.tables.types import as_lists
-
 _BETWEEN_COLUMNS, _BETWEEN_VALUES, _NOTHING = b"\x1f", b"\x1e", b"\x00"
 
 
@@ -26,12 +24,19 @@ def contents(columns: Mapping[str, pa.Array]) -> list[bytes]:
 
 
 def as_feature(values: pa.Array) -> pa.ListArray:
-    """Returns a column as tf.Example has it: a list of the values of each row, often of one."""
+    """Returns a column as tf.Example has it: a list of the values of each row, often of one.
+
+    A row without values has no list rather than an empty one: statistics count it as missing.
+    """
     if pa.types.is_list(values.type):
-        return values
-    present = values.is_valid()
-    lengths = present.to_numpy(zero_copy_only=False).astype(np.int64)
-    return as_lists(values.drop_null(), lengths)
+        lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+        values = values.flatten()
+    else:
+        lengths = values.is_valid().to_numpy(zero_copy_only=False).astype(np.int64)
+        values = values.drop_null()
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    nothing = np.append(lengths == 0, False)
+    return pa.ListArray.from_arrays(pa.array(offsets, mask=nothing), values)
 
 
 def python_values(columns: Mapping[str, pa.Array], count: int) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -168,10 +168,10 @@ class CsvReader(TableReader):
                 yield begin, row
 
     def _text(self, path: str, file: IO[bytes]) -> Iterator[str]:
-        binary = gzip.GzipFile(fileobj=file) if _is_gzip(path) else file
+        binary: Any = gzip.GzipFile(fileobj=file) if _is_gzip(path) else file
         # What does not decode is kept as surrogates, to be found in its cell.
         return io.TextIOWrapper(
-            io.BufferedReader(binary, _BLOCK),  # type: ignore[arg-type]
+            io.BufferedReader(binary, _BLOCK),
             encoding=self._encoding,
             errors="surrogateescape",
             newline="",

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from components.example_gen.source import DataError
 
@@ -46,7 +46,7 @@ def list_files(path: str, suffixes: Sequence[str], allowed: str) -> list[str]:
     return found
 
 
-def open_binary(path: str, begin: int = 0, end: int | None = None) -> IO[bytes]:
+def open_binary(path: str, begin: int = 0, end: int | None = None) -> io.BufferedReader:
     """Opens a part of a file.
 
     Raises:
@@ -59,8 +59,8 @@ def open_binary(path: str, begin: int = 0, end: int | None = None) -> IO[bytes]:
 
             file = gfile.GFile(path, "rb")
         else:
-            file = open(path, "rb", buffering=0)  # noqa: SIM115  closed by the range around it
-        return io.BufferedReader(_Range(file, begin, end), 2**20)
+            file = Path(path).open("rb", buffering=0)  # noqa: SIM115  the range closes it
+        return io.BufferedReader(_Range(file, begin, size_of(path) if end is None else end), 2**20)
     except OSError as error:
         raise DataError.at(path, str(error.strerror or error), "a file that can be read") from None
 
@@ -84,22 +84,33 @@ def changed_at(path: str) -> int:
 
 
 class _Range(io.RawIOBase):
-    """The bytes of an open file from `begin` up to `end`, or up to its end."""
+    """The bytes of an open file from `begin` up to `end`."""
 
-    def __init__(self, file: Any, begin: int, end: int | None) -> None:
+    def __init__(self, file: Any, begin: int, end: int) -> None:
         self._file = file
-        self._left = None if end is None else end - begin
+        self._begin, self._end, self._at = begin, end, begin
         file.seek(begin)
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        bases = {io.SEEK_SET: self._begin, io.SEEK_CUR: self._at, io.SEEK_END: self._end}
+        self._at = bases[whence] + offset
+        self._file.seek(self._at)
+        return self.tell()
+
+    def tell(self) -> int:
+        return self._at - self._begin
+
     def readinto(self, buffer: Any) -> int:
-        size = len(buffer) if self._left is None else min(len(buffer), self._left)
+        size = max(0, min(len(buffer), self._end - self._at))
         content = self._file.read(size) if size else b""
         buffer[: len(content)] = content
-        if self._left is not None:
-            self._left -= len(content)
+        self._at += len(content)
         return len(content)
 
     def close(self) -> None:

@@ -15,6 +15,8 @@ from components.example_gen.tables.types import wide_numbers
 
 Columns = Mapping[str, pa.Array]
 
+_NAMES = {"int64": "int", "float": "float", "binary": "text"}
+
 
 class LabelColumn(NamedTuple):
     """Labels by an expression.
@@ -49,7 +51,9 @@ def by_expression(expression: Expression, columns: Columns, raw: Columns) -> Lab
     try:
         found = expression.evaluate(operands)
     except TypeError as error:
-        types = ", ".join(f"{name} is {columns[name].type}" for name in expression.columns)
+        types = ", ".join(
+            f"{name} is {_NAMES[str(columns[name].type)]}" for name in expression.columns
+        )
         raise DataError(
             f"data.label_expression: {error}, where {types}; allowed: operators that go with them"
         ) from None

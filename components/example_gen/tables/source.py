@@ -151,10 +151,10 @@ class TableSource(DataSource):
 
     def _survey(self, table: Table) -> Survey:
         kinds = {name: self._reader.kinds(values) for name, values in table.columns.items()}
-        column = self._config.splits.column
-        if self._config.splits.by != "time" or column not in table.columns:
+        values = table.columns.get(self._config.splits.column or "")
+        if self._config.splits.by != "time" or values is None:
             return Survey(kinds)
-        times = times_of(table.columns[column])
+        times = times_of(values)
         return Survey(kinds, TimeCounts.of(times[~np.isnan(times)]))
 
     def _rows(self, table: Table, survey: Survey) -> Rows:

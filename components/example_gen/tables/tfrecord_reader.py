@@ -12,7 +12,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import google_crc32c
 import pyarrow as pa
@@ -73,13 +73,13 @@ class TFRecordReader(TableReader):
         return kinds(values)
 
 
-def _records(file: IO[bytes]) -> Iterator[bytes | _Damage]:
+def _records(file: io.BufferedReader) -> Iterator[bytes | _Damage]:
     """Yields each record's content, or what is wrong with it.
 
     After a damaged length nothing tells where the next record begins.
     """
-    start = file.peek(2)[:2]  # type: ignore[attr-defined]
-    stream: Any = io.BufferedReader(gzip.GzipFile(fileobj=file)) if start == _GZIP else file  # type: ignore[arg-type]
+    start = file.peek(2)[:2]
+    stream: Any = io.BufferedReader(gzip.GzipFile(fileobj=file)) if start == _GZIP else file
     while True:
         try:
             header = stream.read(12)
@@ -115,10 +115,10 @@ def _table(path: str, numbers: list[int], records: list[bytes], bad: list[BadRow
 
     decoder = ExamplesToRecordBatchDecoder()
     try:
-        batch = decoder.decode(records)
+        batch = decoder.DecodeBatch(records)
     except Exception:  # the decoder raises RuntimeError and others, and does not say which record
         numbers, records, undecoded = _decodable(path, numbers, records)
-        bad, batch = bad + undecoded, decoder.decode(records)
+        bad, batch = bad + undecoded, decoder.DecodeBatch(records)
     columns = {
         name: _simplified(values)
         for name, values in zip(batch.schema.names, batch.columns, strict=True)
