@@ -12,6 +12,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.commands.arguments import Config, Set
+from pipeline.commands.init import init
 from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
 from pipeline.commands.request_sample import request_sample
@@ -95,6 +96,7 @@ def run(
     raise typer.Exit(code)
 
 
+app.command()(init)
 app.command()(predict)
 app.command()(versions)
 app.command()(promote)

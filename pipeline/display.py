@@ -197,7 +197,12 @@ def summary_lines(summary: Summary, predict_command: str) -> list[str]:
     lines = [""]
     if summary.rows:
         counts = ", ".join(f"{count} {split}" for split, count in summary.rows.items())
-        lines.append(f"read       {sum(summary.rows.values())} rows: {counts}")
+        aside = summary.quarantined
+        rows = sum(summary.rows.values()) + (aside["rows"] if aside else 0)
+        lines.append(f"read       {rows} rows: {counts}")
+        if aside:
+            lines[-1] += f", {aside['rows']} put aside"
+            lines.append(f"put aside  {aside['folder']}; the first: {aside['first'][0]}")
     if summary.training:
         training = summary.training
         lines.append(

@@ -41,6 +41,7 @@ class Summary:
     slices: dict[str, dict[str, float]] = field(default_factory=dict)
     blessing: dict[str, Any] | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
     lite: dict[str, Any] | None = None
     nodes: list[Node] = field(default_factory=list)
@@ -75,6 +76,7 @@ def summarize(
     )
     with metadata.Metadata(connection) as handle:
         lineage = Lineage(handle.store, config.name, run_id)
+        examples = lineage.output("ExampleGen", "Examples")
         statistics = lineage.output("StatisticsGen", "ExampleStatistics")
         model_run = lineage.output("Trainer", "ModelRun")
         evaluation = lineage.output("Evaluator", "ModelEvaluation")
@@ -101,11 +103,23 @@ def summarize(
             "baseline": baseline.overall if baseline else None,
         },
         rows=row_counts(statistics.uri),
+        quarantined=_quarantined(examples.uri),
         training=_training(model_run.uri, config),
         lite=_lite(lite.uri) if lite else None,
         nodes=nodes,
         seconds=seconds,
     )
+
+
+def _quarantined(examples_uri: str) -> dict[str, Any] | None:
+    """Returns how many rows were put aside, where, and the first of them; None if none were."""
+    from components.example_gen.intake import QUARANTINE, read_intake
+
+    intake = read_intake(examples_uri)
+    if intake is None or not intake.bad:
+        return None
+    folder = os.path.join(examples_uri, QUARANTINE)
+    return {"rows": intake.bad, "folder": folder, "first": list(intake.first_bad)}
 
 
 def _training(model_run_uri: str, config: RunConfig) -> dict[str, Any]:

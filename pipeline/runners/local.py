@@ -10,6 +10,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.portable import runtime_parameter_utils
 
+from components.example_gen.source import DataError
 from pipeline.lineage import Lineage
 from trainer_module.progress import emit
 from trainer_module.stopping import Interrupted
@@ -28,7 +29,7 @@ class _ReportingNode(beam_dag_runner.PipelineNodeAsDoFn):
                 "node_failed",
                 node=node,
                 seconds=time.monotonic() - began,
-                cause=one_line(error),
+                cause=str(error) if isinstance(error, DataError) else one_line(error),
                 interrupted=isinstance(error, KeyboardInterrupt),
                 stopped=isinstance(error, Interrupted),
             )

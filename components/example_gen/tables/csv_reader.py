@@ -182,6 +182,15 @@ class CsvReader(TableReader):
         return text.encode(errors="backslashreplace").decode()
 
 
+def read_start(path: str) -> bytes:
+    """Returns the first bytes of a file, unzipped, as far as they are whole lines."""
+    with open_binary(path) as file:
+        binary: Any = gzip.GzipFile(fileobj=file) if _is_gzip(path) else file
+        content = binary.read(2**16)
+    whole = content.rfind(b"\n") + 1
+    return content[:whole] if whole else content
+
+
 def _columns(names: Sequence[str], cells: Sequence[Sequence[str]]) -> dict[str, pa.Array]:
     values = zip(*cells, strict=True) if cells else ((),) * len(names)
     return {name: pa.array(column, pa.string()) for name, column in zip(names, values, strict=True)}

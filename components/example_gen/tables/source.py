@@ -24,6 +24,8 @@ from components.example_gen.tables.reader import Table, TableReader
 from components.example_gen.tables.survey import Survey, times_of
 from components.example_gen.tables.types import ALLOWED, convert
 
+_EXCERPT_PIECES = 16
+
 _ARROW = {"int": pa.int64(), "float": pa.float32(), "text": pa.binary()}
 
 
@@ -49,6 +51,20 @@ class Rows(NamedTuple):
     label: pa.Array | None
     times: np.ndarray | None
     bad: Sequence[BadRow]
+
+
+class Excerpt(NamedTuple):
+    """Some rows of a table, to look at.
+
+    Attributes:
+        columns: of the good rows, the label among them.
+        bad: the other rows.
+        is_all: whether there are no more rows.
+    """
+
+    columns: Mapping[str, pa.ChunkedArray]
+    bad: Sequence[BadRow]
+    is_all: bool
 
 
 class TableSource(DataSource):
@@ -116,6 +132,29 @@ class TableSource(DataSource):
                 if len(found) == count:
                     return found
         return found
+
+    def excerpt(self, rows: int) -> Excerpt:
+        """Returns about so many rows from all over the data, with the types that they have."""
+        pieces = self.pieces()
+        chosen = [pieces[number] for number in _spread(len(pieces), _EXCERPT_PIECES)]
+        tables: list[Table] = []
+        for piece in chosen:
+            read = 0
+            for table in self._reader.tables(piece.path, piece.part):
+                tables.append(table)
+                read += table.rows
+                if read * len(chosen) >= rows:
+                    break
+        survey = Survey.merge([self._survey(table) for table in tables])
+        parts = [self._rows(table, survey) for table in tables]
+        names = [*parts[0].columns, *([self._config.label] if parts[0].label is not None else [])]
+        every = [{**part.columns, self._config.label: part.label} if part.label is not None else
+                 part.columns for part in parts]  # fmt: skip
+        return Excerpt(
+            {name: pa.chunked_array([part[name] for part in every]) for name in names},
+            [row for part in parts for row in part.bad],
+            len(chosen) == len(pieces) and sum(table.rows for table in tables) < rows,
+        )
 
     def pieces(self) -> Sequence[Piece]:
         own = [split for split in SPLITS[1:] if split in {file.split for file in self._files}]
@@ -241,6 +280,11 @@ class TableSource(DataSource):
         label = self._expression.columns if self._expression else [self._config.label]
         column = self._config.splits.column
         return [*label, column] if column else label
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Returns at most so many of the numbers below `count`, as far apart as may be."""
+    return sorted({number * count // most for number in range(most)})
 
 
 def _nulls(rows: int, kind: ColumnType) -> pa.Array:

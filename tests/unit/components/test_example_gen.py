@@ -182,7 +182,10 @@ def csv_data(tmp_path):
 
 BAD = {
     "a row with too few cells": (b"7\n", "line 62: found 1 cells; allowed: 2, as the header has"),
-    "another encoding": (b"\xe9,1\n", r"line 62: column 'x': found b'\xe9'; allowed: text in utf-8"),
+    "another encoding": (
+        b"\xe9,1\n",
+        r"line 62: column 'x': found b'\xe9'; allowed: text in utf-8",
+    ),
     "no label": (b"7,\n", "line 62: column 'y': found nothing; allowed: a label in every row"),
     "a label out of range": (b"7,2\n", "line 62: column 'y': found '2'; allowed: one of 0, 1"),
     "a value of another type": (
