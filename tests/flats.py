@@ -15,6 +15,7 @@ import tf_keras as keras  # isort: skip
 from tensorflow_metadata.proto.v0 import schema_pb2  # isort: skip
 from tensorflow_transform.tf_metadata import dataset_metadata  # isort: skip
 
+from serving.warmup import write_warmup_requests  # isort: skip
 from trainer_module.export import ServingModel  # isort: skip
 from trainer_module.raw_features import single_valued, spec_of_schema  # isort: skip
 from trainer_module.reference import write_reference_answers  # isort: skip
@@ -157,10 +158,11 @@ def make_serving(transform: tft.TFTransformOutput) -> ServingModel:
     return ServingModel(task, model, transform, spec, LABEL, single)
 
 
-def write_flats_model(folder: Path, temporary: Path) -> Path:
-    """Writes a version with its reference answers beside it; returns its folder."""
+def write_flats_model(version: Path, temporary: Path) -> Path:
+    """Writes a version with its warmup requests; returns its folder."""
     serving = make_serving(analyze(temporary)[0])
-    serving.save(str(folder))
-    answers = folder.parent / "reference_answers.tfrecord"
+    serving.save(str(version))
+    answers = temporary / "reference_answers.tfrecord"
     write_reference_answers(serving, [example(row) for row in ROWS], str(answers))
-    return folder
+    write_warmup_requests(version, answers, [1, 4], version.parent.name)
+    return version
