@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -55,6 +56,7 @@ def check_task(config: RunConfig, source: Source) -> Task:
     try:
         task = make_task(config.task)
         heads = {head.name: head for head in task.heads}
+        task.transform_options()
     except Exception as error:  # whatever a module of the user's does when it is imported
         found = f"{dotted_path(config.task.name)}: {type(error).__name__}: {error}"
         allowed = "a Task that imports and takes task.options"
@@ -153,12 +155,18 @@ def _preprocessing_problems(config: RunConfig, source: Source, task: Task) -> li
     if not inspect.isfunction(function):
         allowed = "a plain function, as staticmethod(preprocessing_fn)"
         return [source.problem("task", f"preprocessing_fn = {function!r}", allowed)]
+    options = config.preprocessing_options(task)
     signature = inspect.signature(function)
     try:
-        signature.bind({}, label=config.data.label, **config.transform.options)
+        signature.bind({}, label=config.data.label, **options)
     except TypeError as error:
-        found = f"{config.transform.options}: {error}"
+        found = f"{options}: {error}"
         return [source.problem(key, found, f"preprocessing_fn takes {signature}")]
+    try:
+        json.dumps(options)
+    except (TypeError, ValueError) as error:
+        found = f"transform_options() = {task.transform_options()}: {error}"
+        return [source.problem("task", found, "what JSON holds")]
     return []
 
 

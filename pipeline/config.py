@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,9 @@ from components.example_gen.config import DataConfig
 from serving.config import ServeConfig
 from serving.lite.config import LiteConfig
 from trainer_module.config import TaskConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from trainer_module.tasks.base import Task
 
 
 class _Section(BaseModel):
@@ -64,3 +67,7 @@ class RunConfig(_Section):
     def model_folder(self) -> Path:
         """Folder of the version folders."""
         return self.serving_root / self.model_name
+
+    def preprocessing_options(self, task: Task) -> dict[str, Any]:
+        """Returns the options of the task's preprocessing_fn: its own, and `transform.options`."""
+        return {**task.transform_options(), **self.transform.options}

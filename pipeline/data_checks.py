@@ -84,7 +84,7 @@ def class_problems(
     parameters = inspect.signature(type(task).preprocessing_fn).parameters
     if "classes" not in parameters:
         return []
-    transformed = config.transform.options.get("classes", parameters["classes"].default)
+    transformed = config.preprocessing_options(task).get("classes", parameters["classes"].default)
     if list(transformed) != list(known):
         found, allowed = str(list(transformed)), f"those of task.options.classes: {list(known)}"
         return [source.problem("transform.options.classes", found, allowed)]

@@ -55,7 +55,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
     schema_gen = SchemaGen(
         statistics=statistics_gen.outputs["statistics"],
         exclude_splits=["eval", "test"],
-        infer_feature_shape=True,
+        infer_feature_shape=not task.sparse_inputs,
     )
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
@@ -67,7 +67,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         custom_config={
             "task": dotted_path(config.task.name),
             "label": config.data.label,
-            "options": config.transform.options,
+            "options": config.preprocessing_options(task),
             "code": source_hash("trainer_module.preprocessing", features_module),
         },
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),

@@ -156,6 +156,10 @@ class Task(abc.ABC):
     cached by the source of that module and of what it imports.
     """
 
+    sparse_inputs: ClassVar[bool] = False
+    """True: preprocessing_fn takes every raw feature as a SparseTensor, so that any row may lack
+    it; False: dense, of fixed length."""
+
     config: TaskConfig | None = None
     """What made the task; None for one that was not made from a configuration."""
 
@@ -174,6 +178,13 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def serving_outputs(self, outputs: Tensors) -> dict[str, tf.Tensor]:
         """Turns the model's outputs into what a client of the served model gets."""
+
+    def transform_options(self) -> Mapping[str, Any]:
+        """Returns options of its preprocessing_fn that follow from the task's own.
+
+        Values are what JSON holds. `transform.options` goes before them.
+        """
+        return {}
 
     def losses(self, outputs: Tensors, features: Tensors) -> dict[str, tf.Tensor]:
         """Returns each head's unweighted per-example loss, [b], float32."""

@@ -233,3 +233,49 @@ def test_inputs_when_the_root_cannot_be_made_then_only_the_root_is_named(load) -
         "run.yaml: root: found /proc: No such file or directory; "
         "allowed: a folder that can be written"
     ]
+
+
+OWN_OPTIONS = """
+from trainer_module.tasks.digits import Digits
+
+def preprocess(inputs, label, bins, edges): ...
+
+class Own(Digits):
+    preprocessing_fn = staticmethod(preprocess)
+
+    def transform_options(self):
+        return {options}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "overrides", "message"),
+    [
+        ("{'bins': 3, 'edges': [0.5]}", (), None),
+        ("{'bins': 3}", ("transform.options={edges: []}",), None),
+        (
+            "{'bins': 3}",
+            (),
+            "transform.options: found {'bins': 3}: missing a required argument: 'edges'; allowed: "
+            "preprocessing_fn takes (inputs, label, bins, edges)",
+        ),
+        (
+            "{'bins': 3, 'edges': {1}}",
+            (),
+            "task: found transform_options() = {'bins': 3, 'edges': {1}}: Object of type set is "
+            "not JSON serializable; allowed: what JSON holds",
+        ),
+        ("{}['cats']", (), "KeyError: 'cats'"),
+    ],
+)
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_it_has_options_for_transform_then_they_are_checked_with_those_of_the_run(
+    options, overrides, message, load, module
+) -> None:
+    name = module(OWN_OPTIONS.replace("{options}", options))
+    config = load(f"task.name={name}.Own", *overrides)
+    if message is None:
+        check_task(config, Source("run.yaml"))
+    else:
+        (found,) = problems(check_task, config)
+        assert message in found

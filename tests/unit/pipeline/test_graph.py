@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -60,3 +61,31 @@ def test_graph_when_lite_is_null_then_has_the_nodes_as_ever_and_else_one_more(
         assert dict(with_lite[name].exec_properties) == dict(component.exec_properties)
     upstream = {node.id for node in with_lite["TFLiteExport"].upstream_nodes}
     assert upstream == {"ExampleGen", "Trainer", "Evaluator", "Pusher"}
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_graph_when_a_task_has_sparse_inputs_or_options_then_schema_and_transform_know(
+    sparse, repository, tmp_path, monkeypatch
+):
+    from pipeline.graph import build_pipeline
+    from trainer_module.tasks.digits import Digits
+
+    class Own(Digits):
+        """What the task says goes to Transform; what the run says goes before it."""
+
+        sparse_inputs = sparse
+
+        def transform_options(self):
+            return {"bins": 3, "edges": [0.5]}
+
+    monkeypatch.chdir(tmp_path)
+    config = load_config(
+        str(repository / "configs" / "digits.yaml"), ["transform.options={bins: 4}"]
+    )
+    components = {
+        component.id: dict(component.exec_properties)
+        for component in build_pipeline(config, Own()).components
+    }
+    assert components["SchemaGen"]["infer_feature_shape"] == (not sparse)
+    options = json.loads(components["Transform"]["custom_config"])["options"]
+    assert options == {"bins": 4, "edges": [0.5]}
