@@ -40,7 +40,7 @@ class _ImageConfig(_Section):
 
 
 class ImageFolderConfig(_ImageConfig):
-    """`train/<class>/<picture>` in a folder or a tar of one; eval (or val) and test likewise."""
+    """A folder for each class, or such folders in each of train, eval (or val) and test."""
 
     source: Literal["image_folder"]
 
@@ -51,12 +51,41 @@ class Cifar10BinaryConfig(_ImageConfig):
     source: Literal["cifar10_binary"]
 
 
+class Cifar10PythonConfig(_ImageConfig):
+    """The folder of CIFAR-10's python version, or the .tar.gz that it comes in."""
+
+    source: Literal["cifar10_python"]
+
+
+class IdxConfig(_ImageConfig):
+    """A folder of MNIST's IDX files."""
+
+    source: Literal["idx"]
+    classes: list[str] | None = Field(
+        None, min_length=2, description="names of the labels 0, 1, ...; null: the numbers"
+    )
+
+
+class NpzConfig(_Section):
+    """A .npz of arrays, the columns by their names: one row for each index of all of them."""
+
+    source: Literal["npz"]
+    path: str = Field(min_length=1)
+    label: str = Field(min_length=1)
+    splits: SplitsConfig = SplitsConfig()
+
+
 def _with_default_source(value: Any) -> Any:
     return {"source": "sklearn", **value} if isinstance(value, dict) else value
 
 
 DataConfig = Annotated[
-    SklearnConfig | ImageFolderConfig | Cifar10BinaryConfig,
+    SklearnConfig
+    | ImageFolderConfig
+    | Cifar10BinaryConfig
+    | Cifar10PythonConfig
+    | IdxConfig
+    | NpzConfig,
     Field(discriminator="source"),
     BeforeValidator(_with_default_source),
 ]

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.example_gen.config import SPLITS, SplitsConfig
-from components.example_gen.source import DataSource
+from components.example_gen.source import BadRow, DataError, DataSource
 
 _SIGMAS = 6
 """Standard deviations below its mean that a count falls in one of 1e9 data sets."""
@@ -46,8 +46,13 @@ def examples(source: DataSource, shares: SplitsConfig) -> Iterator[tuple[str, by
 
     Serialized deterministically, since a protobuf map has no order of its own, and the split goes
     by the bytes.
+
+    Raises:
+        DataError: at the first row that cannot be used.
     """
     for row in source.rows():
+        if isinstance(row, BadRow):
+            raise DataError.at(row.where, row.found, row.allowed)
         content = to_example(row.features).SerializeToString(deterministic=True)
         yield split_of(content, row.splits, shares), content
 

@@ -35,11 +35,13 @@ class SampleRows:
 def sample_features(version: Path, count: int) -> list[Mapping[str, Any]]:
     """Returns the features of the first rows of the data that a version was trained on.
 
+    Rows that no example can be made of are passed over.
+
     Raises:
         ConfigError: if the version does not say what it was trained on, or that is not there.
     """
     from components.example_gen.config import DataConfig
-    from components.example_gen.source import DataError
+    from components.example_gen.source import BadRow, DataError
     from components.example_gen.sources import make_source
     from serving.versions import read_manifest
 
@@ -51,7 +53,8 @@ def sample_features(version: Path, count: int) -> list[Mapping[str, Any]]:
         allowed = "a version that says what it was trained on; or ROWS instead"
         raise ConfigError(Problem(str(version), key, f"data {section}", allowed)) from error
     try:
-        rows = list(itertools.islice(make_source(data).rows(), count))
+        usable = (row for row in make_source(data).rows() if not isinstance(row, BadRow))
+        rows = list(itertools.islice(usable, count))
     except DataError as error:
         found, _, allowed = str(error).partition("; allowed: ")
         allowed += "; or ROWS instead, where the data are not at hand"
