@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 
 def data_problems(config: RunConfig, data: DataSource, source: Source) -> list[Problem]:
     """Checks that the data are there and laid out as they should be, and the names of columns."""
-    allowed = f"a column of the data: {', '.join(data.columns)}"
+    try:
+        columns = data.columns
+    except DataError as error:
+        return [_data_problem(source, error)]
+    allowed = f"a column of the data: {', '.join(columns)}"
     named = {"data.label": config.data.label} | {
         f"evaluate.slices.{index}": name for index, name in enumerate(config.evaluate.slices)
     }
     problems = [
         source.problem(key, repr(name), allowed)
         for key, name in named.items()
-        if name not in data.columns
+        if name not in columns
     ]
     try:
         data.check()

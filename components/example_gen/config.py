@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 SPLITS = ("train", "eval", "test")
 
@@ -52,7 +60,18 @@ class _DataSection(_Section):
     )
 
 
-class SklearnConfig(_DataSection):
+class _RowsConfig(_DataSection):
+    @model_validator(mode="after")
+    def _split_by_hash(self) -> _RowsConfig:
+        if self.splits.by != "hash":
+            raise ValueError(
+                f"splits.by: found {self.splits.by!r}; allowed: hash, beside the splits that the "
+                "data bring themselves"
+            )
+        return self
+
+
+class SklearnConfig(_RowsConfig):
     """Which of the data sets that scikit-learn bundles, and which column is the label."""
 
     source: Literal["sklearn"] = "sklearn"
@@ -61,7 +80,7 @@ class SklearnConfig(_DataSection):
     limit: int | None = Field(None, gt=0, description="take only the first rows; null: all")
 
 
-class _ImageConfig(_DataSection):
+class _ImageConfig(_RowsConfig):
     """Pictures: the columns are `image`, an encoded picture, and `label`, the name of its class."""
 
     path: str = Field(min_length=1)
@@ -69,7 +88,7 @@ class _ImageConfig(_DataSection):
 
 
 class ImageFolderConfig(_ImageConfig):
-    """`train/<class>/<picture>` in a folder or a tar of one; eval (or val) and test likewise."""
+    """A folder for each class, or such folders in each of train, eval (or val) and test."""
 
     source: Literal["image_folder"]
 
@@ -112,6 +131,15 @@ class CsvConfig(TableConfig):
     delimiter: str = Field(",", min_length=1, max_length=1)
     encoding: str = "utf-8"
 
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            codecs.lookup(value)
+        except LookupError:
+            raise ValueError("allowed: an encoding of Python's, such as utf-8 or cp1252") from None
+        return value
+
 
 class ParquetConfig(TableConfig):
     """Apache Parquet."""
@@ -125,6 +153,29 @@ class TFRecordConfig(TableConfig):
     source: Literal["tfrecord"]
 
 
+class Cifar10PythonConfig(_ImageConfig):
+    """The folder of CIFAR-10's python version, or the .tar.gz that it comes in."""
+
+    source: Literal["cifar10_python"]
+
+
+class IdxConfig(_ImageConfig):
+    """A folder of MNIST's IDX files."""
+
+    source: Literal["idx"]
+    classes: list[str] | None = Field(
+        None, min_length=2, description="names of the labels 0, 1, ...; null: the numbers"
+    )
+
+
+class NpzConfig(_RowsConfig):
+    """A .npz of arrays, the columns by their names: one row for each index of all of them."""
+
+    source: Literal["npz"]
+    path: str = Field(min_length=1)
+    label: str = Field(min_length=1)
+
+
 def _with_default_source(value: Any) -> Any:
     return {"source": "sklearn", **value} if isinstance(value, dict) else value
 
@@ -133,6 +184,9 @@ DataConfig = Annotated[
     SklearnConfig
     | ImageFolderConfig
     | Cifar10BinaryConfig
+    | Cifar10PythonConfig
+    | IdxConfig
+    | NpzConfig
     | CsvConfig
     | ParquetConfig
     | TFRecordConfig,

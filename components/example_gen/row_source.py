@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from components.example_gen.config import SPLITS, SplitsConfig
+from components.example_gen.config import SplitsConfig
 from components.example_gen.source import BadRow, Batch, DataSource, Row
 from components.example_gen.splitting import digests, hashed
 
@@ -18,15 +18,30 @@ _SHARD_ROWS = 10_000
 _MOST_SHARDS = 64
 
 
-class RowSource(DataSource):
-    """Reads all rows in one piece.
+class RowSource(abc.ABC):
+    """Where rows come from that are read one after the other."""
 
-    Args:
-        splits: their shares and seed.
-    """
+    @property
+    @abc.abstractmethod
+    def columns(self) -> Sequence[str]:
+        """The names of the columns, the label's among them, known without reading the rows."""
 
-    def __init__(self, splits: SplitsConfig) -> None:
-        self._shares = splits
+    @property
+    @abc.abstractmethod
+    def class_names(self) -> Sequence[str] | None:
+        """The classes that the label names, sorted or in the source's order; None for numbers."""
+
+    @abc.abstractmethod
+    def check(self) -> None:
+        """Checks what is quick to check: that the data exist, and their layout.
+
+        Raises:
+            DataError: at the first mistake.
+        """
+
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """Returns a text that changes when the data do."""
 
     @abc.abstractmethod
     def row_counts(self) -> Mapping[Sequence[str], int]:
@@ -40,8 +55,48 @@ class RowSource(DataSource):
             DataError: if no further row can be read.
         """
 
+
+class RowsAsPiece(DataSource):
+    """All rows of a source as one piece.
+
+    Args:
+        source: of the rows.
+        label: the column.
+        splits: shares and seed.
+        label_values: what the label may be; None for anything.
+    """
+
+    def __init__(
+        self,
+        source: RowSource,
+        label: str,
+        splits: SplitsConfig,
+        label_values: Sequence[Any] | None = None,
+    ) -> None:
+        self._source = source
+        self._label = label
+        self._shares = splits
+        self._label_values = None if label_values is None else frozenset(label_values)
+
+    @property
+    def columns(self) -> Sequence[str]:
+        return self._source.columns
+
+    @property
+    def class_names(self) -> Sequence[str] | None:
+        return self._source.class_names
+
+    def check(self) -> None:
+        self._source.check()
+
+    def fingerprint(self) -> str:
+        return self._source.fingerprint()
+
+    def row_counts(self) -> Mapping[Sequence[str], int]:
+        return self._source.row_counts()
+
     def sample(self, count: int) -> list[Mapping[str, Any]]:
-        good = (row for row in self.rows() if isinstance(row, Row))
+        good = (row for row in self._source.rows() if isinstance(row, Row))
         return [row.features for row in itertools.islice(good, count)]
 
     def pieces(self) -> Sequence[str]:
@@ -52,9 +107,19 @@ class RowSource(DataSource):
         return min(max(1, rows // _SHARD_ROWS), _MOST_SHARDS)
 
     def read(self, piece: str, survey: None) -> Iterator[Batch]:
-        rows = self.rows()
+        rows = self._checked()
         while part := list(itertools.islice(rows, _BATCH_ROWS)):
             yield self._batch(part)
+
+    def _checked(self) -> Iterator[Row | BadRow]:
+        """Yields the rows; one whose label is not allowed as a bad one."""
+        for number, row in enumerate(self._source.rows(), start=1):
+            label = row.features.get(self._label) if isinstance(row, Row) else None
+            if self._label_values is None or isinstance(row, BadRow) or label in self._label_values:
+                yield row
+            else:
+                allowed = "one of " + ", ".join(sorted(map(str, self._label_values))[:10])
+                yield BadRow(f"row {number}", self._label, repr(label), allowed)
 
     def _batch(self, part: Sequence[Row | BadRow]) -> Batch:
         from components.example_gen.examples import to_example
@@ -73,8 +138,3 @@ class RowSource(DataSource):
             splits[chosen] = hashed([found[i] for i in chosen], among.split(","), self._shares)
         bad = [row for row in part if isinstance(row, BadRow)]
         return Batch(serialized, splits, found, bad)
-
-
-def all_but(own: Sequence[str]) -> tuple[str, ...]:
-    """Returns the splits that are taken from train, where a source brings others of its own."""
-    return tuple(split for split in SPLITS if split not in own)

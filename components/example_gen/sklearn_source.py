@@ -19,7 +19,6 @@ class SklearnSource(RowSource):
     class_names = None
 
     def __init__(self, config: SklearnConfig) -> None:
-        super().__init__(config.splits)
         self._dataset = config.dataset
         self._limit = config.limit
 

@@ -79,3 +79,8 @@ def time_bounds(found: TimeCounts, shares: SplitsConfig) -> tuple[float, float]:
 def timed(times: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
     """Returns the split of each time, places in SPLITS, [rows] int8."""
     return np.searchsorted(bounds, times, side="right").astype(np.int8)
+
+
+def all_but(own: Sequence[str]) -> tuple[str, ...]:
+    """Returns the splits that are taken from train, where the data bring others of their own."""
+    return tuple(split for split in SPLITS if split not in own)

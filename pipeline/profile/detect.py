@@ -84,10 +84,10 @@ def _kind(name: str) -> str | None:
 
 def _dialect(path: str) -> dict[str, str]:
     """Returns the delimiter and the encoding of CSV files, where they are not the usual ones."""
-    from components.example_gen.tables.csv_reader import read_start
+    from components.example_gen.tables.csv_reader import CsvReader, read_start
     from components.example_gen.tables.file_access import list_files
 
-    content = read_start(list_files(path, (".csv", ".tsv", ".csv.gz", ".txt"), _ALLOWED)[0])
+    content = read_start(list_files(path, CsvReader.suffixes, _ALLOWED)[0])
     found = {}
     try:
         text = content.decode("utf-8-sig")

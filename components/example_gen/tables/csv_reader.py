@@ -44,6 +44,8 @@ class CsvReader(TableReader):
         part_bytes: about how much of a file is read at once by one worker.
     """
 
+    suffixes = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
+
     def __init__(
         self, delimiter: str = ",", encoding: str = "utf-8", part_bytes: int = _PART_BYTES
     ) -> None:

@@ -19,6 +19,8 @@ _ALLOWED = "numbers, true and false, texts, bytes, dates and times, and lists of
 class ParquetReader(TableReader):
     """Reads Parquet files; dates and times become seconds since 1970."""
 
+    suffixes = (".parquet", ".pq")
+
     def columns(self, path: str) -> Sequence[str]:
         with self._opened(path) as file:
             for field in file.schema_arrow:

@@ -36,10 +36,12 @@ class TableReader(abc.ABC):
     """Reads files of one format.
 
     Attributes:
+        suffixes: of the files in a folder that are read.
         has_header: whether a file says which columns its rows have; if not, a column that no row
             of a table has is one without values.
     """
 
+    suffixes: ClassVar[tuple[str, ...]]
     has_header: ClassVar[bool] = True
 
     @abc.abstractmethod

@@ -11,9 +11,15 @@ import numpy as np
 import pyarrow as pa
 
 from components.example_gen.config import SPLITS, ColumnType, TableConfig
-from components.example_gen.row_source import all_but
 from components.example_gen.source import BadRow, Batch, DataError, DataSource
-from components.example_gen.splitting import TimeCounts, digests, hashed, time_bounds, timed
+from components.example_gen.splitting import (
+    TimeCounts,
+    all_but,
+    digests,
+    hashed,
+    time_bounds,
+    timed,
+)
 from components.example_gen.tables.content import as_feature, contents, python_values
 from components.example_gen.tables.expression import Expression
 from components.example_gen.tables.faults import Faults
@@ -73,7 +79,6 @@ class TableSource(DataSource):
     Args:
         config: of the source.
         reader: of the format.
-        suffixes: of the files that count in a folder.
         label_values: what the label may be; None for anything.
     """
 
@@ -83,12 +88,10 @@ class TableSource(DataSource):
         self,
         config: TableConfig,
         reader: TableReader,
-        suffixes: Sequence[str],
         label_values: Sequence[Any] | None = None,
     ) -> None:
         self._config = config
         self._reader = reader
-        self._suffixes = tuple(suffixes)
         self._label_values = label_values
 
     @cached_property
@@ -267,12 +270,15 @@ class TableSource(DataSource):
 
     @cached_property
     def _files(self) -> list[TableFile]:
-        return table_files(self._config, self._suffixes)
+        return table_files(self._config, self._reader.suffixes)
 
     @cached_property
     def _expression(self) -> Expression | None:
         text = self._config.label_expression
-        return Expression(text) if text else None
+        try:
+            return Expression(text) if text else None
+        except ValueError as error:
+            raise DataError(f"data.label_expression: {error}") from None
 
     @property
     def _needed(self) -> list[str]:

@@ -38,6 +38,7 @@ class _Damage(NamedTuple):
 class TFRecordReader(TableReader):
     """Reads TFRecord files, plain or GZIP, as their first bytes say."""
 
+    suffixes = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz", ".gz")
     has_header = False
 
     def columns(self, path: str) -> Sequence[str]:

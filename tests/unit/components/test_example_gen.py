@@ -245,7 +245,7 @@ def test_executor_when_more_rows_are_bad_than_allowed_then_shows_the_first_and_c
 
 def test_executor_when_a_split_gets_no_rows_then_says_which(csv_data, tmp_path):
     data = csv_data(b"", splits={"by": "group", "column": "y"})
-    with pytest.raises(DataError, match="no rows in split '.*' of 60 rows; allowed: a row or more"):
+    with pytest.raises(DataError, match=r"no rows in split '.*' of 60 rows; allowed: a row or more"):
         write(tmp_path / "examples", data)
 
 
@@ -257,8 +257,8 @@ def test_executor_when_a_file_is_read_in_parts_then_the_rows_are_those_of_the_wh
     monkeypatch.setattr(csv_reader.CsvReader.__init__, "__defaults__", (",", "utf-8", 50))
     examples = write(tmp_path / "parts", data)
     assert len(list((tmp_path / "parts" / "Split-train").iterdir())) > 3
-    for split, rows in read(examples).items():
-        assert sorted(map(canonical, rows)) == sorted(map(canonical, whole[split]))
+    for split, found in read(examples).items():
+        assert sorted(map(canonical, found)) == sorted(map(canonical, whole[split]))
 
 
 def test_executor_when_a_picture_does_not_decode_and_the_policy_is_quarantine_then_goes_on(

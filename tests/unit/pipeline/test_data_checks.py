@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.checks import check_inputs, check_task
@@ -59,6 +60,16 @@ def test_inputs_when_pictures_are_laid_out_wrong_then_names_the_place(
         "run.yaml: evaluate.slices.0: found 'digit'; allowed: a column of the data: image, label",
         "run.yaml: data.path: found data/cifar10/train/ape: no pictures; "
         "allowed: a picture or more in each class",
+    ]
+
+
+def test_inputs_when_the_columns_cannot_be_told_then_only_says_why(load_pictures, tmp_path) -> None:
+    npz = "data={source: npz, path: data.npz, label: z}"
+    (found,) = problems(check_inputs, load_pictures(npz))
+    assert found.startswith("run.yaml: data.path: found data.npz: no such file; allowed: a .npz")
+    np.savez(tmp_path / "data.npz", x=np.arange(3), y=np.arange(3))
+    assert problems(check_inputs, load_pictures(npz, "evaluate.slices=[y]")) == [
+        "run.yaml: data.label: found 'z'; allowed: a column of the data: x, y"
     ]
 
 
