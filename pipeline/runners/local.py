@@ -10,6 +10,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.portable import runtime_parameter_utils
 
+from components.anomaly_gate.verdict import AnomaliesFound
 from pipeline.lineage import Lineage
 from trainer_module.progress import emit
 from trainer_module.stopping import Interrupted
@@ -31,6 +32,7 @@ class _ReportingNode(beam_dag_runner.PipelineNodeAsDoFn):
                 cause=one_line(error),
                 interrupted=isinstance(error, KeyboardInterrupt),
                 stopped=isinstance(error, Interrupted),
+                verdict=error.verdict if isinstance(error, AnomaliesFound) else None,
             )
             raise
         run_id = self._pipeline_runtime_spec.pipeline_run_id.field_value.string_value
