@@ -7,6 +7,7 @@ anyway. Neither writes anything.
 from __future__ import annotations
 
 import ast
+import glob
 import inspect
 import json
 import os
@@ -38,6 +39,8 @@ def check_inputs(config: RunConfig, source: Source) -> None:
         *_folder_problems(source, "root", config.pipeline_root),
         *(_folder_problems(source, "serve.root", config.serving_root) if config.serve.root else ()),
         *data_problems(config, make_source(config.data), source),
+        *schema_problems(config, source),
+        *_validate_problems(config, source),
         *_task_problems(source, config.task.name),
     ]
     if problems:
@@ -78,6 +81,61 @@ def check_task(config: RunConfig, source: Source) -> Task:
     if problems:
         raise ConfigError(*problems)
     return task
+
+
+def schema_problems(config: RunConfig, source: Source) -> list[Problem]:
+    """Checks that the reviewed schema, if there is one, is a schema, and has the label."""
+    if config.schema.path is None:
+        return []
+    from components.schema_file.file import SchemaFileError, read_schema
+
+    key, path = "schema.path", config.schema.path
+    try:
+        schema = read_schema(Path(path).expanduser())
+    except OSError as error:
+        found = f"{path}: {error.strerror}"
+        return [source.problem(key, found, "a file that `tapeline schema freeze` writes")]
+    except SchemaFileError as error:
+        return [source.problem(key, f"{path}: {error}", "a Schema proto as text")]
+    names = [feature.name for feature in schema.feature]
+    if config.data.label not in names:
+        found = f"{path} without the label, {config.data.label!r}"
+        return [source.problem(key, found, f"a feature for each column; it has {', '.join(names)}")]
+    return []
+
+
+def _validate_problems(config: RunConfig, source: Source) -> list[Problem]:
+    """Checks that the policies name columns, and that there are logs where they should be."""
+    validate = config.validate
+    columns = set(make_source(config.data).columns) | _reviewed_features(config)
+    named = [
+        *((f"validate.features.{name}", name) for name in validate.features),
+        *((f"validate.drift.features.{name}", name) for name in validate.drift.features),
+        *((f"validate.skew.features.{name}", name) for name in validate.skew.features),
+    ]
+    allowed = f"a column of the data or of the schema: {', '.join(sorted(columns))}"
+    problems = [
+        source.problem(key, repr(name), allowed) for key, name in named if name not in columns
+    ]
+    logs = validate.skew.serving_logs
+    # What is elsewhere is found out when it is read.
+    if logs and "://" not in logs and not glob.glob(logs):
+        allowed = "a glob of TFRecords of tf.Example or PredictionLog"
+        found = f"{logs}, which no file matches"
+        problems.append(source.problem("validate.skew.serving_logs", found, allowed))
+    return problems
+
+
+def _reviewed_features(config: RunConfig) -> set[str]:
+    if config.schema.path is None:
+        return set()
+    from components.schema_file.file import SchemaFileError, read_schema
+
+    try:
+        schema = read_schema(Path(config.schema.path).expanduser())
+    except (OSError, SchemaFileError):  # told of by schema_problems
+        return set()
+    return {feature.name for feature in schema.feature}
 
 
 def _training_problems(config: RunConfig, source: Source, task: Task) -> list[Problem]:

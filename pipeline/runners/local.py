@@ -10,6 +10,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.portable import runtime_parameter_utils
 
+from components.anomaly_gate.verdict import AnomaliesFound
 from components.example_gen.source import DataError
 from pipeline.lineage import Lineage
 from trainer_module.progress import emit
@@ -32,6 +33,7 @@ class _ReportingNode(beam_dag_runner.PipelineNodeAsDoFn):
                 cause=str(error) if isinstance(error, DataError) else one_line(error),
                 interrupted=isinstance(error, KeyboardInterrupt),
                 stopped=isinstance(error, Interrupted),
+                verdict=error.verdict if isinstance(error, AnomaliesFound) else None,
             )
             raise
         run_id = self._pipeline_runtime_spec.pipeline_run_id.field_value.string_value
