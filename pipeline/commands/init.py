@@ -16,6 +16,8 @@ import typer
 from pipeline.config_file import ConfigError, Problem
 
 _NAME_LENGTH = 40
+_WITH_LABEL = ("csv", "parquet", "tfrecord", "npz")
+"""Sources of columns, one of which is the label; the others are of pictures."""
 
 
 class ProblemKind(str, enum.Enum):
@@ -72,7 +74,11 @@ def init(
         allowed = "a file that does not exist, or --force"
         raise ConfigError(Problem("init", "--output", f"{output}, which exists", allowed))
     try:
-        text = _configuration(detect(data), label, output, problem, name)
+        section = detect(data)
+        chosen = name or _name(output, section["path"])
+        run = shlex.join(["tapeline", "run", str(output or f"{chosen}.yaml")])
+        kind = problem.value if problem else None
+        text = _configuration(section, label, kind, chosen, run)
     except DataError as error:
         found, _, allowed = str(error).partition("; allowed: ")
         raise ConfigError(Problem("init", "--data", found, allowed or "data to learn from")) from (
@@ -82,16 +88,11 @@ def init(
         print(text, end="")
         return
     _write_whole(output, text)
-    run = shlex.join(["tapeline", "run", str(output)])
     print(f"\nwrote {output}; look it through, then: {run}", file=sys.stderr)
 
 
 def _configuration(
-    section: dict[str, Any],
-    label: str | None,
-    output: Path | None,
-    problem: ProblemKind | None,
-    name: str | None,
+    section: dict[str, Any], label: str | None, problem: str | None, name: str, command: str
 ) -> str:
     """Says on stderr what was found, and returns the configuration.
 
@@ -99,53 +100,44 @@ def _configuration(
         DataError: if the data cannot be used.
         ConfigError: if an option does not go with them.
     """
+    from pipeline.profile import images, table
     from pipeline.profile.render import render_images, render_table
-    from pipeline.profile.report import report_lines
+    from pipeline.profile.report import image_lines, report_lines
 
-    chosen = name or _name(output, section["path"])
-    command = shlex.join(["tapeline", "run", str(output or f"{chosen}.yaml")])
-    if section["source"] in ("csv", "parquet", "tfrecord", "npz"):
-        from pipeline.profile.table import profile_arrays, profile_table
-
-        if section["source"] == "npz":
-            found = profile_arrays(section, label, problem.value if problem else None)
-        elif label is None:
-            raise ConfigError(Problem("init", "--label", "nothing", "a column, or an expression"))
-        else:
-            found = profile_table(section, label, problem.value if problem else None)
-        if found is not None:
+    if section["source"] not in _WITH_LABEL:
+        if label not in (None, "label"):
+            allowed = "nothing, since the folder or the file of a picture says its class"
+            raise ConfigError(Problem("init", "--label", repr(label), allowed))
+        source = table.open_source(section)
+        source.check()
+        pictures = images.profile_images(section, source, "image")
+    else:
+        label = _needed_label(section, label)
+        source = table.open_source({**section, "label": label})
+        column = images.picture_column(source)
+        if column is None:
+            look = table.profile_arrays if section["source"] == "npz" else table.profile_table
+            found = look(section, label, problem)
             _say(report_lines(found))
-            return render_table(found, chosen, command)
-    if label not in (None, "label") and section["source"] != "npz":
-        allowed = "nothing, since pictures have the name of their class as label"
-        raise ConfigError(Problem("init", "--label", repr(label), allowed))
-    found_images, keys = _images(section, label)
-    low, high = found_images.sides
-    _say(
-        [
-            f"{found_images.rows} pictures of {low} to {high} pixels a side, "
-            f"{'grey' if found_images.channels == 1 else 'in colours'}",
-            f"{len(found_images.classes)} classes: {', '.join(map(str, found_images.classes))}",
-        ]
-    )
-    return render_images(keys, found_images, chosen, command)
+            return render_table(found, name, command)
+        source.check()
+        pictures = images.profile_images({**section, "label": label}, source, column)
+    _say(image_lines(pictures))
+    return render_images(pictures, name, command)
 
 
-def _images(section: dict[str, Any], label: str | None) -> Any:
-    from pydantic import TypeAdapter
+def _needed_label(section: dict[str, Any], label: str | None) -> str:
+    """Returns the label, which arrays that go by the usual names need not be told."""
+    from pipeline.profile.table import open_source
 
-    from components.example_gen.config import DataConfig
-    from components.example_gen.sources import make_source
-    from pipeline.profile.images import profile_images
-
-    keys = {**section, **({"label": label} if section["source"] == "npz" else {})}
-    adapter: TypeAdapter[DataConfig] = TypeAdapter(DataConfig)
-    source = make_source(adapter.validate_python(keys))
-    source.check()
-    rows = source.sample(50)
-    counts = source.row_counts() or {}
-    classes = source.class_names or []
-    return profile_images(rows, classes, sum(counts.values())), keys
+    if label is None and section["source"] == "npz":
+        columns = open_source({**section, "label": "y"}).columns
+        label = next((name for name in ("y", "label", "labels") if name in columns), None)
+    if label is None:
+        raise ConfigError(
+            Problem("init", "--label", "nothing", "a column, or an expression of columns")
+        )
+    return label
 
 
 def _say(lines: list[str]) -> None:

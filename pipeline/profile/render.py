@@ -24,6 +24,7 @@ _TRAIN_SHARE = 0.7
 _STEPS = 3000
 _BATCH_SIZES = ((2_000, 32), (20_000, 128), (200_000, 256))
 _LARGEST_BATCH = 512
+_UNKNOWN_ROWS = 5000
 
 
 def flow(value: Any) -> str:
@@ -39,13 +40,13 @@ def render_table(found: TableProfile, name: str, command: str) -> str:
 
     Args:
         name: of the pipeline.
-        command: by which the file was made, for its head.
+        command: by which it is run, for its head.
     """
     label, rows = found.label, found.rows
     head = [
         f"# {label.name} of {found.data['path']}: {label_text(label)}.",
         "#",
-        f"#   tapeline run {name}.yaml" if not command else f"#   {command}",
+        f"#   {command}",
         "#",
         f"# Made from {rows} rows; every key is explained in docs/configuration.md.",
         f"name: {flow(name)}",
@@ -53,8 +54,7 @@ def render_table(found: TableProfile, name: str, command: str) -> str:
         "",
         "data:",
         *(f"  {key}: {flow(value)}" for key, value in found.data.items()),
-        "  columns:                 # a value of another type is a bad row",
-        *(f"    {flow(column.name)}: {column.type}" for column in found.columns),
+        *_column_types(found),
         f"  bad_rows: {'quarantine' if found.bad else 'fail'}           # or "
         f"{'fail' if found.bad else 'quarantine'}: "
         f"{'a bad row ends the run' if found.bad else 'put bad rows aside and go on'}",
@@ -82,6 +82,15 @@ def render_table(found: TableProfile, name: str, command: str) -> str:
             missing = f", {column.missing:.1%} missing" if column.missing else ""
             head.append(f"      {flow(column.name)}: {flow(options)}   # {about}{missing}")
     return "\n".join([*head, "", *_training(rows), "", *_evaluation(found), "", _serving()])
+
+
+def _column_types(found: TableProfile) -> list[str]:
+    if found.data["source"] == "npz":
+        return []
+    return [
+        "  columns:                 # a value of another type is a bad row",
+        *(f"    {flow(column.name)}: {column.type}" for column in found.columns),
+    ]
 
 
 def _training(rows: int) -> list[str]:
@@ -131,15 +140,17 @@ def _serving() -> str:
     return "serve:\n  keep_versions: 3\n" + _BATCHES
 
 
-def render_images(data: Mapping[str, Any], found: ImageProfile, name: str, command: str) -> str:
+def render_images(found: ImageProfile, name: str, command: str) -> str:
     """Returns the configuration of a run on pictures.
 
     Args:
-        data: keys of the `data` section.
+        name: of the pipeline.
+        command: by which it is run, for its head.
     """
-    classes, size = found.classes, found.size
-    batch = 64 if found.rows > 1000 else 16
-    steps = max(1, int(_TRAIN_SHARE * found.rows) // batch)
+    classes, size, data = found.classes, found.size, found.data
+    rows = found.rows or _UNKNOWN_ROWS
+    batch = 64 if rows > 1000 else 16
+    steps = max(1, int(_TRAIN_SHARE * rows) // batch)
     epochs = min(30, max(5, round(2000 / steps)))
     guess = 1 / len(classes)
     network = "residual" if size >= 32 else "small"
@@ -164,6 +175,7 @@ def render_images(data: Mapping[str, Any], found: ImageProfile, name: str, comma
         f"    image_size: {size}         # pixels of the side; other sizes are resized",
         f"    channels: {found.channels}",
         f"    network: {network}",
+        *([f"    column: {flow(found.column)}"] if found.column != "image" else []),
         "",
         "train:",
         f"  epochs: {epochs}",

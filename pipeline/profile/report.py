@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pipeline.profile.columns import ColumnProfile
+from pipeline.profile.images import ImageProfile
 from pipeline.profile.label import LabelProfile
 from pipeline.profile.table import TableProfile
 
@@ -38,6 +39,19 @@ def report_lines(found: TableProfile) -> list[str]:
         lines += ["", f"{len(found.bad)} rows that cannot be used:"]
         lines += [f"  {row}" for row in found.bad[:_SHOWN_BAD]]
     return lines
+
+
+def image_lines(found: ImageProfile) -> list[str]:
+    """Returns how many pictures there are, of which size, and their classes."""
+    low, high = found.sides
+    count = "pictures" if found.rows is None else f"{found.rows} pictures"
+    colour = "grey" if found.channels == 1 else "in colours"
+    shown = ", ".join(found.classes[:_SHOWN_CLASSES])
+    more = ", ..." if len(found.classes) > _SHOWN_CLASSES else ""
+    return [
+        f"{count} of {low} to {high} pixels a side, {colour}",
+        f"{len(found.classes)} classes: {shown}{more}",
+    ]
 
 
 def reason(column: ColumnProfile, label: LabelProfile) -> str:

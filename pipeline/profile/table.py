@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from components.example_gen.source import DataError
+from components.example_gen.source import DataError, DataSource
 from pipeline.profile.columns import ColumnProfile, Suspicion, profile_column
 from pipeline.profile.label import (
     LEAK,
@@ -16,6 +16,9 @@ from pipeline.profile.label import (
     power_alone,
     profile_label,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROWS = 100_000
 """How many rows are looked at."""
@@ -55,47 +58,88 @@ def profile_table(data: Mapping[str, Any], label: str, problem: str | None) -> T
     Raises:
         DataError: if the data or the label cannot be used.
     """
+    from components.example_gen.tables.source import TableSource
+
+    names = open_source({**data, "label": _LABEL}).columns
+    of_label, used = _label_keys(label, names, str(data["path"]))
+    source = open_source({**data, **of_label})
+    assert isinstance(source, TableSource), "the other sources are not tables"
+    source.check()
+    excerpt = source.excerpt(ROWS)
+    bad = [str(row) for row in excerpt.bad]
+    return _profile({**data, **of_label}, excerpt.columns, used, problem, excerpt.is_all, bad)
+
+
+def profile_arrays(data: Mapping[str, Any], label: str, problem: str | None) -> TableProfile:
+    """Looks at the first rows of arrays of numbers and texts.
+
+    Raises:
+        DataError: if the data or the label cannot be used.
+    """
+    import pyarrow as pa
+
+    source = open_source({**data, "label": label})
+    if label not in source.columns:
+        allowed = f"one of the arrays: {', '.join(source.columns)}"
+        raise DataError.at(str(data["path"]), f"label {label!r}", allowed)
+    source.check()
+    rows = source.sample(ROWS)
+    columns = {}
+    for name in source.columns:
+        values = pa.array([row.get(name) for row in rows])
+        columns[name] = pa.chunked_array([values.cast(_narrow(values.type))])
+    return _profile({**data, "label": label}, columns, (), problem, len(rows) < ROWS, ())
+
+
+def _profile(
+    data: Mapping[str, Any],
+    columns: Mapping[str, pa.ChunkedArray],
+    used: Sequence[str],
+    problem: str | None,
+    is_all: bool,
+    bad: Sequence[str],
+) -> TableProfile:
+    name = data["label"]
+    label = columns[name]
+    if not len(label):
+        found = f"found no good row{f'; the first: {bad[0]}' if bad else ''}"
+        raise DataError.at(str(data["path"]), found, "rows to learn from")
+    try:
+        about = profile_label(name, label, problem)
+    except ValueError as error:
+        raise DataError(f"{data['path']}: label {name!r}: {error}") from None
+    profiles = [
+        _with_leak(
+            profile_column(column, values),
+            power_alone(values, label, about.problem),
+            column in used,
+        )
+        for column, values in columns.items()
+        if column != name
+    ]
+    return TableProfile(data, profiles, about, len(label), is_all, bad)
+
+
+def open_source(section: Mapping[str, Any]) -> DataSource:
+    """Returns the source of a `data` section."""
     from pydantic import TypeAdapter
 
     from components.example_gen.config import DataConfig
     from components.example_gen.sources import make_source
-    from components.example_gen.tables.source import TableSource
 
     adapter: TypeAdapter[DataConfig] = TypeAdapter(DataConfig)
-    names = make_source(adapter.validate_python({**data, "label": _LABEL})).columns
-    of_label, used = _label_keys(label, names, str(data["path"]))
-    source = make_source(adapter.validate_python({**data, **of_label}))
-    assert isinstance(source, TableSource), "the other sources are not tables"
-    excerpt = source.excerpt(ROWS)
-    name = of_label["label"]
-    found = excerpt.columns[name]
-    if not len(found):
-        raise DataError(f"{data['path']}: found no good row; the first: {excerpt.bad[0]}")
-    try:
-        about = profile_label(name, found, problem)
-    except ValueError as error:
-        raise DataError(f"{data['path']}: label {label!r}: {error}") from None
-    columns = []
-    for column, values in excerpt.columns.items():
-        if column != name:
-            alone = power_alone(values, found, about.problem)
-            columns.append(_with_leak(profile_column(column, values), alone, column in used))
-    return TableProfile(
-        {**data, **of_label}, columns, about, len(found), excerpt.is_all,
-        [str(row) for row in excerpt.bad],
-    )  # fmt: skip
+    return make_source(adapter.validate_python(section))
 
 
-def profile_arrays(
-    data: Mapping[str, Any], label: str | None, problem: str | None
-) -> TableProfile | None:
-    """Looks at arrays; None if they are pictures.
+def _narrow(kind: pa.DataType) -> pa.DataType:
+    """Returns the type that tf.Example holds values of a type as."""
+    import pyarrow as pa
 
-    Raises:
-        DataError: if the data or the label cannot be used.
-        ValueError: if no label is named and none is called `y` or `label`.
-    """
-    raise NotImplementedError
+    if pa.types.is_list(kind):
+        return pa.list_(_narrow(kind.value_type))
+    if pa.types.is_floating(kind):
+        return pa.float32()
+    return pa.binary() if pa.types.is_string(kind) else kind
 
 
 def _label_keys(
