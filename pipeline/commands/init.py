@@ -9,15 +9,14 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from pipeline.config_file import ConfigError, Problem
+from pipeline.output import CapturedOutput
 
 _NAME_LENGTH = 40
-_WITH_LABEL = ("csv", "parquet", "tfrecord", "npz")
-"""Sources of columns, one of which is the label; the others are of pictures."""
 
 
 class ProblemKind(str, enum.Enum):
@@ -68,6 +67,7 @@ def init(
     Example: tapeline init --data trips.csv --label 'tips > 0.2 * fare' -o trips.yaml
     """
     from components.example_gen.source import DataError
+    from pipeline.profile.configuration import make_configuration
     from pipeline.profile.detect import detect
 
     if output is not None and output.exists() and not force:
@@ -78,70 +78,19 @@ def init(
         chosen = name or _name(output, section["path"])
         run = shlex.join(["tapeline", "run", str(output or f"{chosen}.yaml")])
         kind = problem.value if problem else None
-        text = _configuration(section, label, kind, chosen, run)
+        # What the libraries print on the way is of no use to anybody here.
+        with CapturedOutput():
+            found = make_configuration(section, label, kind, chosen, run)
     except DataError as error:
-        found, _, allowed = str(error).partition("; allowed: ")
-        raise ConfigError(Problem("init", "--data", found, allowed or "data to learn from")) from (
-            error
-        )
+        message, _, allowed = str(error).partition("; allowed: ")
+        refusal = Problem("init", "--data", message, allowed or "data to learn from")
+        raise ConfigError(refusal) from error
+    print("\n".join(found.report), file=sys.stderr)
     if output is None:
-        print(text, end="")
+        print(found.text, end="")
         return
-    _write_whole(output, text)
+    _write_whole(output, found.text)
     print(f"\nwrote {output}; look it through, then: {run}", file=sys.stderr)
-
-
-def _configuration(
-    section: dict[str, Any], label: str | None, problem: str | None, name: str, command: str
-) -> str:
-    """Says on stderr what was found, and returns the configuration.
-
-    Raises:
-        DataError: if the data cannot be used.
-        ConfigError: if an option does not go with them.
-    """
-    from pipeline.profile import images, table
-    from pipeline.profile.render import render_images, render_table
-    from pipeline.profile.report import image_lines, report_lines
-
-    if section["source"] not in _WITH_LABEL:
-        if label not in (None, "label"):
-            allowed = "nothing, since the folder or the file of a picture says its class"
-            raise ConfigError(Problem("init", "--label", repr(label), allowed))
-        source = table.open_source(section)
-        source.check()
-        pictures = images.profile_images(section, source, "image")
-    else:
-        label = _needed_label(section, label)
-        source = table.open_source({**section, "label": label})
-        column = images.picture_column(source)
-        if column is None:
-            look = table.profile_arrays if section["source"] == "npz" else table.profile_table
-            found = look(section, label, problem)
-            _say(report_lines(found))
-            return render_table(found, name, command)
-        source.check()
-        pictures = images.profile_images({**section, "label": label}, source, column)
-    _say(image_lines(pictures))
-    return render_images(pictures, name, command)
-
-
-def _needed_label(section: dict[str, Any], label: str | None) -> str:
-    """Returns the label, which arrays that go by the usual names need not be told."""
-    from pipeline.profile.table import open_source
-
-    if label is None and section["source"] == "npz":
-        columns = open_source({**section, "label": "y"}).columns
-        label = next((name for name in ("y", "label", "labels") if name in columns), None)
-    if label is None:
-        raise ConfigError(
-            Problem("init", "--label", "nothing", "a column, or an expression of columns")
-        )
-    return label
-
-
-def _say(lines: list[str]) -> None:
-    print("\n".join(lines), file=sys.stderr)
 
 
 def _name(output: Path | None, data: str) -> str:

@@ -91,10 +91,10 @@ def _dialect(path: str) -> dict[str, str]:
     found = {}
     try:
         text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             found["encoding"] = "utf-16"
-        elif error.end < len(content) - 3:  # a letter that the end cuts is no mistake
+        elif content.endswith(b"\n"):  # else the end may have cut a letter
             found["encoding"] = "cp1252"
         text = content.decode(found.get("encoding", "utf-8"), errors="replace")
     try:

@@ -82,7 +82,7 @@ def power_alone(column: pa.ChunkedArray, label: pa.ChunkedArray, problem: str) -
     """
     import pandas as pd
     import pyarrow as pa
-    from sklearn.model_selection import cross_val_score
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     if pa.types.is_list(column.type):
@@ -94,15 +94,16 @@ def power_alone(column: pa.ChunkedArray, label: pa.ChunkedArray, problem: str) -
     scoring = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[problem]
     size = {"max_leaf_nodes": 64, "min_samples_leaf": 5, "random_state": 0}
     if problem == "regression":
-        tree = DecisionTreeRegressor(**size)
+        tree, folds = DecisionTreeRegressor(**size), KFold(3, shuffle=True, random_state=0)
     else:
         y = pd.Series(pd.factorize(y)[0])
         if y.value_counts().min() < 3:
             return math.nan
         tree = DecisionTreeClassifier(**size)
+        folds = StratifiedKFold(3, shuffle=True, random_state=0)
     low = x.min()
     features = x.fillna(low - 1 if np.isfinite(low) else 0.0).to_numpy().reshape(-1, 1)
-    score = float(np.mean(cross_val_score(tree, features, y, cv=3, scoring=scoring)))
+    score = float(np.mean(cross_val_score(tree, features, y, cv=folds, scoring=scoring)))
     if problem == "multiclass":
         guess = float(y.value_counts(normalize=True).max())
         return (score - guess) / (1 - guess)

@@ -245,7 +245,9 @@ def test_executor_when_more_rows_are_bad_than_allowed_then_shows_the_first_and_c
 
 def test_executor_when_a_split_gets_no_rows_then_says_which(csv_data, tmp_path):
     data = csv_data(b"", splits={"by": "group", "column": "y"})
-    with pytest.raises(DataError, match=r"no rows in split '.*' of 60 rows; allowed: a row or more"):
+    with pytest.raises(
+        DataError, match=r"no rows in split '.*' of 60 rows; allowed: a row or more"
+    ):
         write(tmp_path / "examples", data)
 
 

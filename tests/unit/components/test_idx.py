@@ -146,10 +146,19 @@ def test_check_when_a_file_is_wrong_then_names_it(name, content, problem, write_
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (gzip.compress(FILES[IMAGES][:-1]), "a file that ends in row 7; allowed: 7 rows, as its"),
-        (gzip.compress(FILES[IMAGES][:20]), "a file that ends in row 1; allowed: 7 rows, as its"),
-        (gzip.compress(FILES[IMAGES] + b"x"), "more than 7 rows; allowed: 7, as its header says"),
-        (gzip.compress(FILES[IMAGES])[:-20], "no file that can be read to its end ("),
+        (
+            gzip.compress(FILES[IMAGES][:-1], mtime=0),
+            "a file that ends in row 7; allowed: 7 rows, as its",
+        ),
+        (
+            gzip.compress(FILES[IMAGES][:20], mtime=0),
+            "a file that ends in row 1; allowed: 7 rows, as its",
+        ),
+        (
+            gzip.compress(FILES[IMAGES] + b"x", mtime=0),
+            "more than 7 rows; allowed: 7, as its header says",
+        ),
+        (gzip.compress(FILES[IMAGES], mtime=0)[:-20], "no file that can be read to its end ("),
     ],
 )
 def test_rows_when_a_compressed_file_is_cut_short_or_too_long_then_says_so(
@@ -166,7 +175,10 @@ def test_rows_when_a_compressed_file_is_cut_short_or_too_long_then_says_so(
     [
         (FILES[LABELS], "no file that can be read to its end ("),
         (ZIPPED[f"{LABELS}.gz"][:-9], "no file that can be read to its end ("),
-        (gzip.compress(FILES[LABELS][:-2]), "a file that ends in row 6; allowed: 7 rows, as its"),
+        (
+            gzip.compress(FILES[LABELS][:-2], mtime=0),
+            "a file that ends in row 6; allowed: 7 rows, as its",
+        ),
     ],
 )
 def test_check_when_compressed_labels_cannot_be_read_then_says_so(content, problem, write_folder):
