@@ -14,6 +14,7 @@ SHORT_NAMES = {
     "breast_cancer": "trainer_module.tasks.breast_cancer.BreastCancer",
     "gan": "trainer_module.tasks.gan.Gan",
     "cifar10": "trainer_module.tasks.cifar10.Cifar10",
+    "tabular": "trainer_module.tasks.tabular.Tabular",
 }
 
 

@@ -1,0 +1,1 @@
+"""What Transform makes of a table: numbers, ids and the label, from whatever a row holds."""
