@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
@@ -76,12 +76,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             statistics,
             SCHEMA if is_reviewed else TRAIN,
             TRAINING,
+            None if is_reviewed else statistics[_SPLIT],
         )
         previous = input_dict.get(PREVIOUS_STATISTICS) or []
         previous_schema = input_dict.get(PREVIOUS_SCHEMA) or []
         if previous_schema and not is_reviewed:
             expected = with_environments(_schema(previous_schema[0]), label)
-            findings += _against(expected, statistics, PREVIOUS, TRAINING)
+            reference = load_statistics(previous[0].uri, _SPLIT) if previous else None
+            findings += _against(expected, statistics, PREVIOUS, TRAINING, reference)
         distances: list[Distance] = []
         if previous:
             other = load_statistics(previous[0].uri, _SPLIT)
@@ -121,14 +123,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 def _against(
-    schema: schema_pb2.Schema, statistics: Statistics, against: str, environment: str
+    schema: schema_pb2.Schema,
+    statistics: Statistics,
+    against: str,
+    environment: str,
+    reference: statistics_pb2.DatasetFeatureStatisticsList | None = None,
 ) -> list[Finding]:
     known = environment if environment in schema.default_environment else None
     anomalies = {
         split: tfdv.validate_statistics(found, schema, environment=known)
         for split, found in statistics.items()
     }
-    return find(anomalies, schema, statistics, against, environment)
+    return find(anomalies, schema, statistics, against, environment, reference)
 
 
 def _statistics(artifact: Any) -> Statistics:

@@ -37,6 +37,8 @@ Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
 """By split."""
 
 _NO_FEATURE = "(all)"
+_WONDER = 1e-6
+"""Probability below which a split without values of a column is not put down to chance."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,23 @@ def find(
     statistics: Statistics,
     against: str,
     environment: str,
+    reference: statistics_pb2.DatasetFeatureStatisticsList | None = None,
 ) -> list[Finding]:
     """Returns one finding for each feature and kind, over all splits together.
 
     Args:
         anomalies: by split, of `statistics` against `schema`.
         environment: features that are not in it are passed over.
+        reference: statistics of what the schema was inferred from; None for a reviewed one. A
+            column that has values in few rows there may well have none in a split.
     """
     reasons: dict[tuple[str, str], dict[str, str]] = {}
     for split, found in anomalies.items():
         for name, kind, text in _reasons(found):
+            if RULE_OF.get(kind) == COLUMN_MISSING and _by_chance(
+                name, reference, int(statistics[split].datasets[0].num_examples)
+            ):
+                continue
             expected = feature_named(schema, name)
             if expected is None or in_environment(schema, expected, environment):
                 reasons.setdefault((name, kind), {})[split] = text
@@ -90,6 +99,16 @@ def find(
             continue  # the same rows once more
         findings.append(_finding(name, kind, texts, schema, statistics, against))
     return findings
+
+
+def _by_chance(
+    name: str, reference: statistics_pb2.DatasetFeatureStatisticsList | None, rows: int
+) -> bool:
+    """Returns whether so many rows without any value of a feature are nothing to wonder at."""
+    if reference is None or not reference.datasets[0].num_examples:
+        return False
+    present = _present_rows(reference, name) / reference.datasets[0].num_examples
+    return bool((1 - present) ** rows > _WONDER)
 
 
 def _lacks_values(name: str, reasons: Mapping[tuple[str, str], Any]) -> bool:

@@ -133,6 +133,20 @@ def test_gate_when_eval_lacks_a_column_of_train_then_stops_it(gate, rows):
     assert found["splits"] == ["eval"]
 
 
+@pytest.mark.parametrize(("present", "stopping"), [(1, []), (100, [("rare", "column_missing")])])
+def test_gate_when_eval_lacks_a_column_then_stops_only_if_train_has_it_often_enough_to_wonder(
+    gate, rows, present, stopping
+):
+    train = rows(0, rare=["value"] * present + [None] * (1000 - present))
+    data = {"train": train, "eval": rows(1), "test": rows(2)}
+    if not stopping:
+        assert gate.run(data).found("stop") == []
+    else:
+        assert {(found["feature"], found["rule"]) for found in stops(gate.stopped(data))} == set(
+            stopping
+        )
+
+
 def test_gate_when_the_label_is_missing_in_some_rows_then_stops_even_the_first_data(gate, rows):
     data = rows(0)
     data["tipped"] = data["tipped"].where(data.index % 100 != 0).astype("Float64")
@@ -159,7 +173,9 @@ def test_gate_when_the_label_is_out_of_its_domain_then_stops_whatever_the_fracti
 
 
 def test_gate_when_a_split_has_fewer_rows_than_asked_then_stops_it(gate, rows):
-    (found,) = stops(gate.stopped(rows(0), None, {"min_rows": 200, "policy": {"drift": "pass"}}))[:1]
+    (found,) = stops(gate.stopped(rows(0), None, {"min_rows": 200, "policy": {"drift": "pass"}}))[
+        :1
+    ]
     assert (found["rule"], found["expected"], found["found"]) == ("rows", "200 rows or more", "150")
 
 
