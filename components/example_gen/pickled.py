@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from typing import Any
 
 import numpy as np
@@ -92,11 +93,23 @@ def load(content: bytes) -> Any:
         PickleError: if it cannot be read, or names what no array needs.
     """
     try:
+        _check_places(content)
         return _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except pickle.UnpicklingError as error:
         raise PickleError(str(error)) from None
     except Exception as error:  # whatever a damaged or a hostile one leads to
         raise PickleError(f"no pickle that can be read ({type(error).__name__}: {error})") from None
+
+
+def _check_places(content: bytes) -> None:
+    """Looks at the places that a pickle keeps objects in: a table is made that has the last one.
+
+    Raises:
+        UnpicklingError: if one is further on than there are bytes to fill those before it.
+    """
+    for opcode, place, _ in pickletools.genops(content):
+        if opcode.name in ("PUT", "LONG_BINPUT") and place is not None and place > len(content):
+            raise pickle.UnpicklingError(f"a pickle of {len(content)} bytes with {place} places")
 
 
 def bytes_array(value: Any) -> np.ndarray:

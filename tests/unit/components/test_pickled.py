@@ -99,6 +99,8 @@ def test_load_when_a_pickle_would_run_something_then_nothing_runs_and_it_is_name
         pytest.param(pickle.dumps({"data": PIXELS})[:-30], id="cut short"),
         pytest.param(b"\x80\x02X\xff\xff\xff\x7fab.", id="longer than it is"),
         pytest.param(b"\x80\x63N.", id="unknown protocol"),
+        pytest.param(b"\x80\x02Nr\xff\xff\xff\xff.", id="a table of 32 GB"),
+        pytest.param(b"Np4000000000\n.", id="a table of 32 GB, as text"),
         pytest.param(b"Pid\n.", id="persistent id"),
         pytest.param(b"\x80\x02\x82\x01.", id="extension"),
         pytest.param(b"c_codecs\nencode\n(Vabc\nVrot13\ntR.", id="another encoding"),

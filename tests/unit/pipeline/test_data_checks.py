@@ -106,10 +106,8 @@ def test_task_when_transform_numbers_the_classes_otherwise_then_refuses(
 ) -> None:
     write_pictures(tmp_path, ["cat", "lynx"], count=300)
     sets = ["train.batch_size=8", "task.options.classes=[cat, lynx]"]
-    (found,) = problems(check_task, load_pictures(*sets))
-    assert found.startswith("run.yaml: transform.options.classes: found ['airplane', ")
-    assert found.endswith("; allowed: those of task.options.classes: ['cat', 'lynx']")
-
-    (found,) = problems(check_task, load_pictures(*sets, "transform.options.classes=[lynx, cat]"))
-    assert "transform.options.classes: found ['lynx', 'cat']" in found
-    check_task(load_pictures(*sets, "transform.options.classes=[cat, lynx]"), Source("run.yaml"))
+    assert problems(check_task, load_pictures(*sets, "transform.options.classes=[lynx, cat]")) == [
+        "run.yaml: transform.options.classes: found ['lynx', 'cat']; "
+        "allowed: those of task.options.classes: ['cat', 'lynx']"
+    ]
+    check_task(load_pictures(*sets), Source("run.yaml"))
