@@ -175,6 +175,7 @@ def render_images(found: ImageProfile, name: str, command: str) -> str:
         f"    image_size: {size}         # pixels of the side; other sizes are resized",
         f"    channels: {found.channels}",
         f"    network: {network}",
+        *(["    filters: [32, 64, 128]", "    stem_stride: 2"] if network == "residual" else []),
         *([f"    column: {flow(found.column)}"] if found.column != "image" else []),
         "",
         "train:",

@@ -75,6 +75,11 @@ class Image(Task):
         )
 
     @property
+    def label_values(self) -> Sequence[str | int]:
+        """The names of the classes, and their numbers."""
+        return [*self.class_names, *range(len(self.class_names))]
+
+    @property
     def heads(self) -> Sequence[Head]:
         return (self._head,)
 

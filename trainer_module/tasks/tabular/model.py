@@ -80,7 +80,9 @@ def build_model(
         ids = keras.Input((feature.width,), dtype=tf.int64, name=feature.name)
         inputs[feature.name] = ids
         length = feature.embedding or embedding_length(feature.size)
-        deep.append(MeanVector(feature.size, length, "uniform", name=f"{feature.name}_vectors")(ids))
+        deep.append(
+            MeanVector(feature.size, length, "uniform", name=f"{feature.name}_vectors")(ids)
+        )
         wide.append(MeanVector(feature.size, outputs, "zeros", name=f"{feature.name}_weights")(ids))
     x = keras.layers.Concatenate(name="row")(deep) if len(deep) > 1 else deep[0]
     for index, units in enumerate(hidden, start=1):

@@ -54,9 +54,7 @@ def cross_ids(parts: Sequence[tf.Tensor], options: CrossOptions) -> tf.Tensor:
         parts: [b] string or int64 each: the values of categories rather than their ids, so that
             the ids of a cross stay when a vocabulary changes. None is a value like another.
     """
-    as_text = [
-        part if part.dtype == tf.string else tf.strings.as_string(part) for part in parts
-    ]
+    as_text = [part if part.dtype == tf.string else tf.strings.as_string(part) for part in parts]
     joined = tf.strings.join(as_text, _UNIT_SEPARATOR)
     return tf.strings.to_hash_bucket_fast(joined, options.buckets) + FIRST
 

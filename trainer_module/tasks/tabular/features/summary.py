@@ -141,9 +141,7 @@ class Summary:
 
     def merged(self, other: Summary) -> Summary:
         """Returns the summary of the rows of both."""
-        groups, places = np.unique(
-            np.concatenate([self.groups, other.groups]), return_inverse=True
-        )
+        groups, places = np.unique(np.concatenate([self.groups, other.groups]), return_inverse=True)
         sums = np.zeros((len(groups), self.sums.shape[1]), np.int64)
         np.add.at(sums, places, np.concatenate([self.sums, other.sums]))
         return Summary(
