@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.evaluator.config import EvaluateConfig
 from components.example_gen.config import DataConfig
+from pipeline.beam.config import BeamConfig, DirectConfig
 from serving.config import ServeConfig
 from serving.lite.config import LiteConfig
 from trainer_module.config import TaskConfig, TrainConfig
@@ -24,12 +25,6 @@ class TransformConfig(_Section):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class BeamConfig(_Section):
-    """Where the data components run."""
-
-    engine: Literal["direct"] = "direct"
-
-
 class RunConfig(_Section):
     """A run. Relative paths are relative to the working directory."""
 
@@ -43,7 +38,7 @@ class RunConfig(_Section):
     evaluate: EvaluateConfig
     serve: ServeConfig = ServeConfig()
     lite: LiteConfig | None = Field(None, description="null: no TF Lite variants are made")
-    beam: BeamConfig = BeamConfig()
+    beam: BeamConfig = DirectConfig()
 
     @property
     def pipeline_root(self) -> Path:

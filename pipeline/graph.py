@@ -22,6 +22,7 @@ from components.pusher.component import Pusher
 from components.pusher.model_card import CardSettings
 from components.tflite.component import TFLiteExport
 from components.trainer.component import Trainer
+from pipeline.beam.arguments import beam_pipeline_args
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.lite import lite_labels, lite_metrics
@@ -151,6 +152,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         pipeline_root=str(root / "artifacts"),
         components=components,
         enable_cache=config.cache,
+        beam_pipeline_args=beam_pipeline_args(config.beam, getattr(config.data, "path", None)),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(root / "metadata.sqlite")
         ),

@@ -116,11 +116,14 @@ def _execute(
     Raises:
         KeyboardInterrupt: if the person at the terminal had enough.
     """
+    from pipeline.beam.engine import running_engine
     from pipeline.compiler import compile_pipeline
     from pipeline.runners.local import LocalRunner, one_line
 
     try:
-        LocalRunner().run_compiled(compile_pipeline(config, task), run_dir.name)
+        ir = compile_pipeline(config, task)
+        with running_engine(config.beam):
+            LocalRunner().run_compiled(ir, run_dir.name)
         seconds = time.monotonic() - began
         return summarize(config, task, run_dir.name, run_dir, display.nodes, seconds)
     except Exception as error:
