@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.example_gen.sources import make_source
+from pipeline.beam.checks import engine_problems
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Problem, Source
 from pipeline.data_checks import class_problems, data_problems, split_problems
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 
 def check_inputs(config: RunConfig, source: Source) -> None:
-    """Checks paths, data and the task's name; takes a fraction of a second.
+    """Checks paths, data, the task's name and the engine; takes a fraction of a second, or some
+    where an engine does not answer.
 
     Args:
         source: where the configuration came from, for the messages.
@@ -42,6 +44,7 @@ def check_inputs(config: RunConfig, source: Source) -> None:
         *schema_problems(config, source),
         *_validate_problems(config, source),
         *_task_problems(source, config.task.name),
+        *engine_problems(config.beam, source),
     ]
     if problems:
         raise ConfigError(*problems)

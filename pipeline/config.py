@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,7 @@ from components.anomaly_gate.config import ValidateConfig
 from components.evaluator.config import EvaluateConfig
 from components.example_gen.config import DataConfig
 from components.schema_file.config import SchemaConfig
+from pipeline.beam.config import BeamConfig, DirectConfig
 from serving.config import ServeConfig
 from serving.lite.config import LiteConfig
 from trainer_module.config import TaskConfig, TrainConfig
@@ -28,12 +29,6 @@ class TransformConfig(_Section):
     """What Transform passes to the task's preprocessing_fn besides the features."""
 
     options: dict[str, Any] = Field(default_factory=dict)
-
-
-class BeamConfig(_Section):
-    """Where the data components run."""
-
-    engine: Literal["direct"] = "direct"
 
 
 # BaseModel has methods of these names, deprecated; the file's keys are what a user reads.
@@ -55,7 +50,7 @@ class RunConfig(_Section):
     evaluate: EvaluateConfig
     serve: ServeConfig = ServeConfig()
     lite: LiteConfig | None = Field(None, description="null: no TF Lite variants are made")
-    beam: BeamConfig = BeamConfig()
+    beam: BeamConfig = DirectConfig()
 
     @property
     def pipeline_root(self) -> Path:

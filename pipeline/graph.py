@@ -28,6 +28,7 @@ from components.pusher.model_card import CardSettings
 from components.schema_file.component import SchemaFile
 from components.tflite.component import TFLiteExport
 from components.trainer.component import Trainer
+from pipeline.beam.arguments import beam_pipeline_args
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.lite import lite_labels, lite_metrics
@@ -192,6 +193,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         pipeline_root=str(root / "artifacts"),
         components=components[: components.index(gate) + 1] if to_gate else components,
         enable_cache=config.cache,
+        beam_pipeline_args=beam_pipeline_args(config.beam, getattr(config.data, "path", None)),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(root / "metadata.sqlite")
         ),

@@ -142,11 +142,14 @@ def _execute(
     Raises:
         KeyboardInterrupt: if the person at the terminal had enough.
     """
+    from pipeline.beam.engine import running_engine
     from pipeline.compiler import compile_pipeline
     from pipeline.runners.local import LocalRunner, one_line
 
     try:
-        LocalRunner().run_compiled(compile_pipeline(config, task, to_gate), run_dir.name)
+        ir = compile_pipeline(config, task, to_gate)
+        with running_engine(config.beam):
+            LocalRunner().run_compiled(ir, run_dir.name)
         seconds = time.monotonic() - began
         if to_gate:
             return summarize_check(config, run_dir.name, run_dir, display.nodes, seconds)
