@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer_module.tasks.tabular.features.sparse import first_texts
+from trainer_module.tasks.tabular.features.sparse import first_texts, numbers
+from trainer_module.tasks.tabular.features.summary import analyze
 
 
 def class_number(column: tf.SparseTensor, classes: Sequence[str]) -> tf.Tensor:
@@ -31,3 +32,17 @@ def class_number(column: tf.SparseTensor, classes: Sequence[str]) -> tf.Tensor:
     with tf.control_dependencies([check]):
         number = tf.argmax(tf.cast(known, tf.int32), axis=1)
         return tf.where(found, number, tf.constant(-1, tf.int64))
+
+
+def number_and_scale(name: str, column: tf.SparseTensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns each row's label, [b] float32, NaN without one; and its scale, [2] float32.
+
+    The scale is the mean and the standard deviation over the training split.
+
+    Args:
+        name: of the column, for messages.
+        column: [b, any]: numbers.
+    """
+    values = tf.cast(numbers({name: column}), tf.float32)
+    statistics, _ = analyze(values, medians=[], buckets={})
+    return values[:, 0], tf.cast(statistics[0, :2], tf.float32)

@@ -12,30 +12,22 @@ from trainer_module.tasks.tabular.features.summary import analyze
 from trainer_module.tasks.tabular.layout import FIRST, MISSING
 from trainer_module.tasks.tabular.options import NumericOptions
 
-_MEAN, _DEVIATION, _LEAST, _GREATEST, _MEDIAN = range(5)
-
 
 class Numbers:
-    """The numeric columns of a batch, and a regression's label, with all that is known of them.
+    """The numeric columns of a batch, and all that is known of them.
 
-    All columns go through the same few operations side by side, so that hundreds of them are no
-    larger a graph than one; what is done to which says a vector.
+    They go through the same few operations side by side, so that hundreds of columns are no larger
+    a graph than one; what is done to which says a vector.
 
     Args:
         inputs: raw columns.
-        features: options by column.
-        label: a column to analyze besides, if it is a number.
+        features: options by column, one or more.
     """
 
-    def __init__(
-        self, inputs: Columns, features: Mapping[str, NumericOptions], label: str | None
-    ) -> None:
-        self._features = dict(features)
-        columns = dict(features) if label is None else {**features, label: _PLAIN}
-        self._options = list(columns.values())
-        if not columns:
-            return
-        raw = numbers({name: inputs[name] for name in columns})
+    def __init__(self, inputs: Columns, features: Mapping[str, NumericOptions]) -> None:
+        self._names = list(features)
+        self._options = list(features.values())
+        raw = numbers({name: inputs[name] for name in self._names})
         self._values = tf.cast(self._prepared(raw), tf.float32)
         buckets = {i: o.buckets for i, o in enumerate(self._options) if o.buckets is not None}
         medians = [i for i, o in enumerate(self._options) if o.missing == "median"]
@@ -44,7 +36,7 @@ class Numbers:
     def scaled(self) -> tf.Tensor:
         """Returns the numbers that the model reads, then the indicators, [b, n] float32."""
         options = self._options
-        held = [i for i, o in enumerate(options[: len(self._features)]) if o.is_scaled]
+        held = [i for i, o in enumerate(options) if o.is_scaled]
         marked = [i for i in held if options[i].indicator]
         wide = tf.cast(self._values, tf.float64)
         missing = tf.math.is_nan(wide)
@@ -62,7 +54,7 @@ class Numbers:
 
     def _substitutes(self) -> tf.Tensor:
         """Returns what stands where a value is missing, [n] float64."""
-        mean, median = self._statistics[:, _MEAN], self._statistics[:, _MEDIAN]
+        mean, *_, median = tf.unstack(self._statistics, axis=1)
         given = [o.missing if isinstance(o.missing, float) else 0.0 for o in self._options]
         return tf.where(
             self._has(lambda o: o.missing == "mean"),
@@ -89,19 +81,13 @@ class Numbers:
 
     def buckets(self) -> dict[str, tf.Tensor]:
         """Returns the ids of the bucketed columns, [b] int64 by name."""
-        names = list(self._features)
-        bucketed = [i for i, name in enumerate(names) if self._features[name].buckets is not None]
+        bucketed = [i for i, o in enumerate(self._options) if o.buckets is not None]
         if not bucketed:
             return {}
         values = tf.transpose(tf.gather(self._values, bucketed, axis=1))
         places = tf.searchsorted(self._boundaries, values, side="right", out_type=tf.int64)
         ids = tf.where(tf.math.is_nan(values), tf.constant(MISSING, tf.int64), places + FIRST)
-        return {names[column]: ids[row] for row, column in enumerate(bucketed)}
-
-    def label(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the label, [b], and its mean and standard deviation, [2]; float32."""
-        scale = tf.cast(self._statistics[-1, : _DEVIATION + 1], tf.float32)
-        return self._values[:, -1], scale
+        return {self._names[column]: ids[row] for row, column in enumerate(bucketed)}
 
     def _prepared(self, values: tf.Tensor) -> tf.Tensor:
         """Returns values [b, n] float64 clipped, and as logarithms where these are asked for.
@@ -119,6 +105,3 @@ class Numbers:
     def _has(self, property_: Callable[[NumericOptions], bool]) -> tf.Tensor:
         """Returns which columns have a property, [n] bool."""
         return tf.constant([property_(options) for options in self._options], tf.bool)
-
-
-_PLAIN = NumericOptions(kind="numeric", scale="none")

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from trainer_module.tasks.tabular.features.categorical import category_ids, cross_ids
 from trainer_module.tasks.tabular.features.dates import date_ids
-from trainer_module.tasks.tabular.features.label import class_number
+from trainer_module.tasks.tabular.features.label import class_number, number_and_scale
 from trainer_module.tasks.tabular.features.numeric import Numbers
-from trainer_module.tasks.tabular.features.sparse import Columns, first_texts
+from trainer_module.tasks.tabular.features.sparse import Columns, first_texts, row_count
 from trainer_module.tasks.tabular.layout import (
     LABEL,
     LABEL_SCALE,
@@ -62,15 +62,17 @@ def preprocessing_fn(
     features: dict[str, tf.Tensor] = {}
     ids: dict[Source, tf.Tensor] = {}
     if table.problem == "regression":
-        read = Numbers(inputs, numeric, label)
-        features[LABEL], scale = read.label()
-        features[LABEL_SCALE] = tf.tile(scale[tf.newaxis], [tf.size(features[LABEL]), 1])
+        features[LABEL], scale = number_and_scale(label, inputs[label])
+        # Not of as many rows as the label has: a request has none.
+        rows = row_count({name: inputs[name] for name in table.features})
+        features[LABEL_SCALE] = tf.tile(scale[tf.newaxis], [rows, 1])
     else:
-        read = Numbers(inputs, numeric, None)
         features[LABEL] = class_number(inputs[label], table.class_names)
-    if any(column.is_scaled for column in numeric.values()):
-        features[NUMERIC] = read.scaled()
-    ids |= {of_column(name): found for name, found in read.buckets().items()}
+    if numeric:
+        read = Numbers(inputs, numeric)
+        if any(column.is_scaled for column in numeric.values()):
+            features[NUMERIC] = read.scaled()
+        ids |= {of_column(name): found for name, found in read.buckets().items()}
     for name, column in table.of_kind(DateOptions).items():
         parts = date_ids(name, inputs[name], column)
         ids |= {of_part(name, part): found for part, found in parts.items()}

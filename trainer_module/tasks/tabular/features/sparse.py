@@ -37,7 +37,7 @@ def numbers(columns: Columns) -> tf.Tensor:
     casts = [tf.cast(tf.concat(same, axis=0), tf.float64) for same in by_type.values()]
     values = tf.concat(casts, axis=0)
     indices = tf.concat([columns[name].indices for name in names], axis=0)
-    counts = tf.concat(tf.shape_n([columns[name].values for name in names]), axis=0)
+    counts = tf.concat([s for same in by_type.values() for s in tf.shape_n(same)], axis=0)
     positions = {name: number for number, name in enumerate(columns)}
     order = tf.constant([positions[name] for name in names], tf.int64)
     column = tf.repeat(order, counts)

@@ -61,10 +61,13 @@ class Histogram:
             bins, counts = _summed(bins >> np.uint32(1), counts)
         return Histogram(level, bins, counts)
 
+    def values(self) -> np.ndarray:
+        """Returns the values, float32 in ascending order; of a bin its least."""
+        return _values(self.bins << np.uint32(self.level))
+
     def at_ranks(self, ranks: Sequence[int]) -> np.ndarray:
-        """Returns the values at ranks in ascending order, 0 the least; of a bin its least."""
-        places = np.searchsorted(np.cumsum(self.counts), ranks, side="right")
-        return _values(self.bins[places] << np.uint32(self.level))
+        """Returns the values at ranks in ascending order, 0 the least."""
+        return self.values()[np.searchsorted(np.cumsum(self.counts), ranks, side="right")]
 
 
 def _summed(bins: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -185,14 +188,15 @@ class Summary:
     def boundaries(self, column: int, buckets: int, width: int) -> np.ndarray:
         """Returns the least values of all buckets but the first, [width] float32.
 
-        Buckets hold as many values each as can be without dividing equal ones. Where there are
-        fewer than `buckets`, or `width` is more than there are, infinity follows.
+        Buckets hold as many values each as can be without dividing equal ones. So few distinct
+        values that each can have its own bucket do, and one that is most of all, such as a 0, is
+        not in a bucket with the others. Infinity follows the last.
         """
+        distinct = self.histograms[column].values()
+        edges = distinct if len(distinct) <= buckets else self._quantiles(column, buckets)
+        edges = np.unique(np.maximum(edges, distinct[1])) if len(distinct) > 1 else distinct[1:]
         found = np.full(width, np.inf, np.float32)
-        if self.histograms[column].counts.size:
-            edges = np.unique(self._quantiles(column, buckets))
-            edges = edges[edges > self.least[column]]
-            found[: len(edges)] = edges
+        found[: len(edges)] = edges
         return found
 
     def _quantiles(self, column: int, parts: int, of: int = 0) -> np.ndarray:
