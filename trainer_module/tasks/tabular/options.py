@@ -116,7 +116,7 @@ class DateOptions(_Ids):
 
 
 FeatureOptions = Annotated[
-    Union[NumericOptions, CategoricalOptions, TextOptions, DateOptions],
+    NumericOptions | CategoricalOptions | TextOptions | DateOptions,
     Field(discriminator="kind"),
 ]
 
