@@ -15,6 +15,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2  # isort: skip
 from tensorflow_transform.tf_metadata import schema_utils  # isort: skip
 
 from serving.client.metadata import read_signatures  # isort: skip
+from serving.lite.conversion import convert  # isort: skip
+from serving.lite.interpreter import LiteModel  # isort: skip
 from serving.prediction_logs import exchange, read_logs  # isort: skip
 from serving.servable_check import compare_with_reference  # isort: skip
 from serving.session import SavedModelSession  # isort: skip
@@ -157,6 +159,14 @@ def test_reference_answers_when_rows_lack_features_then_the_export_is_held_to_th
     assert asked["serving_raw"][TAGS].tolist()[3] == [b"new", b"", b""]
     differences = compare_with_reference(exported.folder, path, 1e-6)
     assert set(differences) == {*COMMON_SIGNATURES, "classify", "regress"}
+
+
+def test_lite_file_when_made_of_the_transformed_signature_then_takes_the_same_names(exported):
+    features = {name: exported.features[name] for name in (*READ, "tags")}
+    lite = LiteModel(convert(exported.folder, "transformed", "float32", features))
+    assert set(lite.inputs) == set(features)
+    expected = exported.session.run("transformed", features)["score"]
+    np.testing.assert_allclose(lite.run(features)["score"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [2.5, np.inf, 2.0**53, -1e300])
