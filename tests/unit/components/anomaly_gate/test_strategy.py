@@ -24,9 +24,7 @@ def resolve(artifact):
         schemas = [artifact(standard_artifacts.Schema, n + 1) for n in known]
         found = []
         for number, own in verdicts.items():
-            made = artifact(
-                GateVerdict, number + 5, statistics_id=number, schema_id=number + 1
-            )
+            made = artifact(GateVerdict, number + 5, statistics_id=number, schema_id=number + 1)
             made.set_string_custom_property("scope", own)
             found.append(made)
         resolved = AcceptedDataStrategy(scope).resolve_artifacts(
