@@ -78,7 +78,10 @@ def measure(
     distances = []
     for info in anomalies.drift_skew_info:
         name = ".".join(info.path.step)
-        rows = [_values(statistics, name) for statistics in (current, other)]
+        stats = [feature_statistics(statistics, name) for statistics in (current, other)]
+        if None in stats or len({one.WhichOneof("stats") for one in stats if one}) > 1:
+            continue  # a number now and a text before have no distance
+        rows = [int(common(one).num_non_missing) for one in stats if one]
         for found in getattr(info, f"{comparison}_measurements"):
             if found.type in names and all(rows):
                 distances.append(
@@ -141,11 +144,6 @@ def _set_comparator(feature: schema_pb2.Feature, config: DistanceConfig, field: 
         threshold = config.features.get(feature.name, config.l_infinity)
         if threshold is not None:
             comparator.infinity_norm.threshold = threshold
-
-
-def _values(statistics: statistics_pb2.DatasetFeatureStatisticsList, name: str) -> int:
-    found = feature_statistics(statistics, name)
-    return int(common(found).num_non_missing) if found is not None else 0
 
 
 def _most_apart(anomalies: anomalies_pb2.Anomalies, name: str) -> str:

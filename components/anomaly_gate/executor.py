@@ -80,13 +80,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         previous = input_dict.get(PREVIOUS_STATISTICS) or []
         previous_schema = input_dict.get(PREVIOUS_SCHEMA) or []
-        if previous_schema and not is_reviewed:
-            expected = with_environments(_schema(previous_schema[0]), label)
-            reference = load_statistics(previous[0].uri, _SPLIT) if previous else None
-            findings += _against(expected, statistics, PREVIOUS, TRAINING, reference)
         distances: list[Distance] = []
         if previous:
             other = load_statistics(previous[0].uri, _SPLIT)
+            if previous_schema and not is_reviewed:
+                expected = with_environments(_schema(previous_schema[0]), label)
+                findings += _against(expected, statistics, PREVIOUS, TRAINING, other)
             distances = measure(statistics[_SPLIT], other, schema, config.drift, DRIFT)
             findings += too_far(distances, DRIFT, PREVIOUS, _SPLIT)
         if config.skew.serving_logs:
@@ -116,7 +115,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> list[Finding]:
         """Returns what is wrong with the requests in the logs, and how far `train` is from them."""
         pattern = str(config.skew.serving_logs)
-        served = serving_statistics(pattern, self._make_beam_pipeline(), schema)
+        folder = self._get_tmp_dir()
+        served = serving_statistics(pattern, self._make_beam_pipeline(), schema, folder)
         found = _against(schema, {"serving": served}, SERVING, SERVING_ENVIRONMENT)
         distances = measure(statistics[_SPLIT], served, schema, config.skew, SKEW)
         return found + too_far(distances, SKEW, SERVING, _SPLIT)
@@ -127,14 +127,14 @@ def _against(
     statistics: Statistics,
     against: str,
     environment: str,
-    reference: statistics_pb2.DatasetFeatureStatisticsList | None = None,
+    inferred_from: statistics_pb2.DatasetFeatureStatisticsList | None = None,
 ) -> list[Finding]:
     known = environment if environment in schema.default_environment else None
     anomalies = {
         split: tfdv.validate_statistics(found, schema, environment=known)
         for split, found in statistics.items()
     }
-    return find(anomalies, schema, statistics, against, environment, reference)
+    return find(anomalies, schema, statistics, against, environment, inferred_from)
 
 
 def _statistics(artifact: Any) -> Statistics:

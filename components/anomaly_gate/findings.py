@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,8 +38,6 @@ Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
 """By split."""
 
 _NO_FEATURE = "(all)"
-_WONDER = 1e-6
-"""Probability below which a split without values of a column is not put down to chance."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class Finding:
         against: what the expectation comes from.
         splits: where it was found.
         fraction: share of the rows or values at fault, where the rule has such; else None.
+        by_chance: what that share may be in another sample of the same.
         level: what the policy makes of it.
     """
 
@@ -64,6 +64,7 @@ class Finding:
     against: str
     splits: tuple[str, ...]
     fraction: float | None = None
+    by_chance: float = 0.0
     level: Level = WARN
 
 
@@ -73,23 +74,21 @@ def find(
     statistics: Statistics,
     against: str,
     environment: str,
-    reference: statistics_pb2.DatasetFeatureStatisticsList | None = None,
+    inferred_from: statistics_pb2.DatasetFeatureStatisticsList | None = None,
 ) -> list[Finding]:
     """Returns one finding for each feature and kind, over all splits together.
 
     Args:
         anomalies: by split, of `statistics` against `schema`.
         environment: features that are not in it are passed over.
-        reference: statistics of what the schema was inferred from; None for a reviewed one. A
-            column that has values in few rows there may well have none in a split.
+        inferred_from: the statistics that the schema was inferred from; None if it is reviewed.
     """
     reasons: dict[tuple[str, str], dict[str, str]] = {}
     for split, found in anomalies.items():
+        if found.data_missing and against == SERVING:
+            # Splits are counted by a check of our own.
+            reasons[_NO_FEATURE, "no_data_in_span"] = {split: "no request"}
         for name, kind, text in _reasons(found):
-            if RULE_OF.get(kind) == COLUMN_MISSING and _by_chance(
-                name, reference, int(statistics[split].datasets[0].num_examples)
-            ):
-                continue
             expected = feature_named(schema, name)
             if expected is None or in_environment(schema, expected, environment):
                 reasons.setdefault((name, kind), {})[split] = text
@@ -97,18 +96,24 @@ def find(
     for (name, kind), texts in reasons.items():
         if kind == "invalid_feature_shape" and _lacks_values(name, reasons):
             continue  # the same rows once more
-        findings.append(_finding(name, kind, texts, schema, statistics, against))
+        finding = _finding(name, kind, texts, schema, statistics, against)
+        if finding.rule == NEW_CATEGORY and inferred_from is not None:
+            unseen = _unseen_share(feature_statistics(inferred_from, name))
+            finding = dataclasses.replace(finding, by_chance=unseen)
+        findings.append(finding)
     return findings
 
 
-def _by_chance(
-    name: str, reference: statistics_pb2.DatasetFeatureStatisticsList | None, rows: int
-) -> bool:
-    """Returns whether so many rows without any value of a feature are nothing to wonder at."""
-    if reference is None or not reference.datasets[0].num_examples:
-        return False
-    present = _present_rows(reference, name) / reference.datasets[0].num_examples
-    return bool((1 - present) ** rows > _WONDER)
+def _unseen_share(stats: statistics_pb2.FeatureNameStatistics | None) -> float:
+    """Returns the share of values that a sample did not see, by the share that it saw once.
+
+    Good, The population frequencies of species (Biometrika 1953). For identifiers it is 1.
+    """
+    counts = [
+        bucket.sample_count
+        for bucket in (stats.string_stats.rank_histogram.buckets if stats else ())
+    ]
+    return sum(count for count in counts if count == 1) / sum(counts) if counts else 0.0
 
 
 def _lacks_values(name: str, reasons: Mapping[tuple[str, str], Any]) -> bool:
@@ -120,8 +125,6 @@ def _lacks_values(name: str, reasons: Mapping[tuple[str, str], Any]) -> bool:
 
 def _reasons(anomalies: anomalies_pb2.Anomalies) -> Iterator[tuple[str, str, str]]:
     """Yields feature, kind and TFDV's description of each anomaly."""
-    if anomalies.data_missing:
-        yield _NO_FEATURE, "no_data_in_span", "no rows"
     for info in [*anomalies.anomaly_info.values(), anomalies.dataset_anomaly_info]:
         name = ".".join(info.path.step) or _NO_FEATURE
         for reason in info.reason:

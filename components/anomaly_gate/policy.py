@@ -58,6 +58,8 @@ def _named(policy: Policy, finding: Finding) -> Level | None:
 def _default(finding: Finding, label: str) -> Level:
     if finding.feature == label and finding.rule != COLUMN_NEW and finding.against != SERVING:
         return STOP
+    if finding.fraction is not None and finding.fraction <= finding.by_chance:
+        return "pass"
     loose = _LOOSE.get(finding.against, ())
     return WARN if finding.rule in (*_WARNED_OF, *loose) else STOP
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +23,7 @@ _EXAMPLES_INPUT = ("examples", EXAMPLES)
 
 
 def serving_statistics(
-    pattern: str, pipeline: beam.Pipeline, schema: schema_pb2.Schema
+    pattern: str, pipeline: beam.Pipeline, schema: schema_pb2.Schema, folder: str
 ) -> statistics_pb2.DatasetFeatureStatisticsList:
     """Returns the statistics of the requests in all files that match.
 
@@ -33,23 +31,23 @@ def serving_statistics(
         pattern: of TFRecords, GZIP where the name ends in .gz, of tf.Example or PredictionLog.
         pipeline: runs here; not to have been run.
         schema: says which names are columns; requests that name none of them are passed over.
+        folder: that this process and Beam's workers see; keeps what is written.
     """
     columns = frozenset(feature.name for feature in schema.feature)
     source = tfxio.TFExampleBeamRecord(
         physical_format="tfrecord", telemetry_descriptors=["AnomalyGate"]
     )
-    with tempfile.TemporaryDirectory() as folder:
-        output = os.path.join(folder, "statistics")
-        with pipeline:
-            _ = (
-                pipeline
-                | "Read" >> beam.io.ReadFromTFRecord(pattern)
-                | "Requests" >> beam.FlatMap(requested_examples, columns=columns)
-                | "Decode" >> source.BeamSource()
-                | "Statistics" >> tfdv.GenerateStatistics(tfdv.StatsOptions())
-                | "Write" >> tfdv.WriteStatisticsToTFRecord(output)
-            )
-        return tfdv.load_statistics(output)
+    output = f"{folder}/serving_statistics"
+    with pipeline:
+        _ = (
+            pipeline
+            | "Read" >> beam.io.ReadFromTFRecord(pattern)
+            | "Requests" >> beam.FlatMap(requested_examples, columns=columns)
+            | "Decode" >> source.BeamSource()
+            | "Statistics" >> tfdv.GenerateStatistics(tfdv.StatsOptions())
+            | "Write" >> tfdv.WriteStatisticsToTFRecord(output)
+        )
+    return tfdv.load_statistics(output)
 
 
 def requested_examples(record: bytes, columns: frozenset[str]) -> Iterator[bytes]:

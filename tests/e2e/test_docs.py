@@ -118,7 +118,18 @@ def test_configuration_page_names_every_key(repository):
         return found
 
     missing = [key for key in keys(RunConfig) if f"`{key}`" not in page and f".{key}`" not in page]
-    sections = ["data", "task", "transform", "train", "evaluate", "serve", "lite", "beam"]
+    sections = [
+        "data",
+        "schema",
+        "validate",
+        "task",
+        "transform",
+        "train",
+        "evaluate",
+        "serve",
+        "lite",
+        "beam",
+    ]
     assert not missing
     assert all(f"`{section}`" in page for section in sections)
 

@@ -227,14 +227,14 @@ def test_help_when_asked_then_gives_the_commands_and_exit_codes(tmp_path, tapeli
     text = " ".join(tapeline("--help", cwd=tmp_path).stdout.split())
 
     for command in (
-        "run", "check", "schema", "predict", "versions", "promote", "rollback", "serve", "request-sample",
-        "tune-batching", "tflite", "runs", "doctor",
+        "run", "check", "schema", "predict", "versions", "promote", "rollback", "serve",
+        "request-sample", "tune-batching", "tflite", "runs", "doctor",
     ):  # fmt: skip
         assert f" {command} " in text
     assert (
         "Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "
-        "3 anomalies in the data, 4 not blessed or refused, 130 interrupted, 143 stopped by SIGTERM with the training "
-        "saved." in text
+        "3 anomalies in the data, 4 not blessed or refused, 130 interrupted, 143 stopped "
+        "by SIGTERM with the training saved." in text
     )
 
 

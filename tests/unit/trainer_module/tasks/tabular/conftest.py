@@ -96,9 +96,7 @@ def transform(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Table]:
             features = Tabular.preprocessing_fn(inputs, label=label, **task.transform_options())
             return {**features, ROW: tf.sparse.to_dense(number)[:, 0]}
 
-        schema = schema_utils.schema_from_feature_spec(
-            {**spec, ROW: tf.io.VarLenFeature(tf.int64)}
-        )
+        schema = schema_utils.schema_from_feature_spec({**spec, ROW: tf.io.VarLenFeature(tf.int64)})
         indices = range(len(rows)) if order is None else order
         raw = [
             {name: np.array(v, kinds[name] if v else None) for name, v in lists[i].items()}
