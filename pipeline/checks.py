@@ -13,12 +13,14 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
 
 from components.example_gen.sources import make_source
 from pipeline.beam.checks import engine_problems
 from pipeline.config import RunConfig
-from pipeline.config_file import ConfigError, Problem, Source
+from pipeline.config_file import ConfigError, Problem, Source, section_problems
 from pipeline.data_checks import class_problems, data_problems, split_problems
 from pipeline.modules import find_module
 from trainer_module.tasks import SHORT_NAMES, dotted_path
@@ -57,12 +59,19 @@ def check_task(config: RunConfig, source: Source) -> Task:
         ConfigError: if the task does not import or does not take its options, a metric names a
             head that it lacks, or a split has too few rows.
     """
-    from trainer_module.tasks import make_task
+    from trainer_module.tasks import load_task_class, make_task
 
     try:
+        section = load_task_class(config.task.name).options_section
+        if section is not None:
+            problems = _option_problems(config.task.options, source, section)
+            if problems:
+                raise ConfigError(*problems)
         task = make_task(config.task)
         heads = {head.name: head for head in task.heads}
         task.transform_options()
+    except ConfigError:
+        raise
     except Exception as error:  # whatever a module of the user's does when it is imported
         found = f"{dotted_path(config.task.name)}: {type(error).__name__}: {error}"
         allowed = "a Task that imports and takes task.options"
@@ -139,6 +148,17 @@ def _reviewed_features(config: RunConfig) -> set[str]:
     except (OSError, SchemaFileError):  # told of by schema_problems
         return set()
     return {feature.name for feature in schema.feature}
+
+
+def _option_problems(
+    options: dict[str, Any], source: Source, section: type[BaseModel]
+) -> list[Problem]:
+    """Checks a task's options by the section that it has for them."""
+    try:
+        section.model_validate(options)
+    except ValidationError as error:
+        return section_problems(error, source, section, "task.options")
+    return []
 
 
 def _training_problems(config: RunConfig, source: Source, task: Task) -> list[Problem]:

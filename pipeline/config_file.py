@@ -84,7 +84,7 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(*_problems(error, source)) from error
+        raise ConfigError(*section_problems(error, source, RunConfig)) from error
 
 
 def dump_config(config: RunConfig) -> str:
@@ -152,28 +152,40 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, override:
             inner = inner[index]
 
 
-def _problems(error: ValidationError, source: Source) -> list[Problem]:
+def section_problems(
+    error: ValidationError, source: Source, section: type[BaseModel], prefix: str = ""
+) -> list[Problem]:
+    """Returns the mistakes that the validation of a section found.
+
+    Args:
+        source: where its values come from.
+        section: what was validated.
+        prefix: the key of the section in the file; "" for that of the whole file.
+    """
     problems = []
     for item in error.errors():
-        location, section = _without_tags(tuple(part for part in item["loc"] if part != "[key]"))
-        key = ".".join(location) or "(file)"
+        location, inner = _without_tags([part for part in item["loc"] if part != "[key]"], section)
+        key = ".".join([*([prefix] if prefix else []), *location]) or "(file)"
         found = "nothing" if item["type"] == "missing" else _show(item["input"])
         if "[key]" in item["loc"]:
             found = f"the key {found}"
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            found, allowed = "a key that does not exist", _known_keys(location[-1], section)
+            found, allowed = "a key that does not exist", _known_keys(location[-1], inner)
             problems.append(Problem(source.of_unknown(key), key, found, allowed))
             continue
         if item["type"] == "union_tag_invalid":
             name = item["ctx"]["discriminator"].strip("'")
             key, found = f"{key}.{name}", _show(item["input"][name])
             allowed = item["ctx"]["expected_tags"]
+        elif item["type"] == "union_tag_not_found":
+            key = f"{key}.{item['ctx']['discriminator'].strip(chr(39))}"
+            found, allowed = "nothing", "a value: this key is required"
         elif item["type"] == "value_error" and "; allowed: " in message:
             # A rule over several keys names the one at fault itself.
             name, _, rest = message.partition(": found ")
             found, _, allowed = rest.partition("; allowed: ")
-            key = f"{key}.{name}" if location else name
+            key = f"{key}.{name}" if location or prefix else name
         elif item["type"] == "value_error":
             allowed = message.removeprefix("allowed: ")
         else:
@@ -222,36 +234,60 @@ def _known_keys(key: str, section: type[BaseModel]) -> str:
     return f"{hint}known keys: {', '.join(known)}"
 
 
-def _without_tags(location: Sequence[str | int]) -> tuple[tuple[str, ...], type[BaseModel]]:
+def _without_tags(
+    location: Sequence[str | int], section: type[BaseModel]
+) -> tuple[tuple[str, ...], type[BaseModel]]:
     """Returns the keys that a place in the file goes by, and the section that the last one is in.
 
     Pydantic puts the kind of a section that comes in several kinds between the keys.
+
+    Args:
+        section: that the location begins in.
     """
-    section: type[BaseModel] = RunConfig
-    kinds: dict[str | None, type[BaseModel]] = {}
+    inner: Any = section
     keys: list[str] = []
     for part in map(str, location):
+        kinds = _kinds(inner)
         if part in kinds:
-            kinds = {None: kinds[part]}
+            inner = kinds[part]
             continue
         keys.append(part)
-        if part.isdecimal():
+        container = _container(inner)
+        if container is not None:
+            inner = typing.get_args(container)[-1]
             continue
-        section = next(iter(kinds.values()), section)
-        kinds = _kinds(section.model_fields.get(part))
+        found = [s for s in _sections(inner) if part in s.model_fields] or _sections(inner)
+        section = found[0] if found else section
+        field = section.model_fields.get(part) if found else None
+        inner = typing.Annotated[field.annotation, field] if field else None
     return tuple(keys), section
 
 
-def _kinds(field: FieldInfo | None) -> dict[str | None, type[BaseModel]]:
-    """Returns the sections that a key may hold, by what its discriminator says; None for no kind.
+def _kinds(annotation: Any) -> dict[str, type[BaseModel]]:
+    """Returns the sections that may stand here by what their discriminator says; {} without one."""
+    fields = [m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, FieldInfo)]
+    discriminator = next((f.discriminator for f in fields if f.discriminator), None)
+    if not isinstance(discriminator, str):
+        return {}
+    tagged = {}
+    for section in _sections(annotation):
+        tags = typing.get_args(section.model_fields[discriminator].annotation)
+        tagged |= dict.fromkeys(tags, section)
+    return tagged
 
-    A key that holds no section has none.
-    """
-    sections = _sections(field.annotation) if field else []
-    if field is None or not isinstance(field.discriminator, str):
-        return {None: sections[0]} if sections else {}
-    tags = [section.model_fields[field.discriminator].annotation for section in sections]
-    return {typing.get_args(tag)[0]: section for tag, section in zip(tags, sections, strict=True)}
+
+def _container(annotation: Any) -> Any:
+    """Returns the list or dict that may stand here; None for neither."""
+    if typing.get_origin(annotation) in (list, dict):
+        return annotation
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) in (
+        typing.Annotated,
+        typing.Union,
+    ):
+        parts = typing.get_args(annotation)
+        inside = parts[:1] if typing.get_origin(annotation) is typing.Annotated else parts
+        return next((found for part in inside if (found := _container(part)) is not None), None)
+    return None
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:

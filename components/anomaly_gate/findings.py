@@ -38,6 +38,8 @@ Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
 """By split."""
 
 _NO_FEATURE = "(all)"
+_WONDER = 1e-6
+"""Probability below which a split without values of a column is not put down to chance."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ def find(
             # Splits are counted by a check of our own.
             reasons[_NO_FEATURE, "no_data_in_span"] = {split: "no request"}
         for name, kind, text in _reasons(found):
+            if RULE_OF.get(kind) == COLUMN_MISSING and _is_by_chance(
+                name, inferred_from, int(statistics[split].datasets[0].num_examples)
+            ):
+                continue
             expected = feature_named(schema, name)
             if expected is None or in_environment(schema, expected, environment):
                 reasons.setdefault((name, kind), {})[split] = text
@@ -102,6 +108,16 @@ def find(
             finding = dataclasses.replace(finding, by_chance=unseen)
         findings.append(finding)
     return findings
+
+
+def _is_by_chance(
+    name: str, reference: statistics_pb2.DatasetFeatureStatisticsList | None, rows: int
+) -> bool:
+    """Returns whether so many rows without any value of a feature are nothing to wonder at."""
+    if reference is None or not reference.datasets[0].num_examples:
+        return False
+    present = _present_rows(reference, name) / reference.datasets[0].num_examples
+    return bool((1 - present) ** rows > _WONDER)
 
 
 def _unseen_share(stats: statistics_pb2.FeatureNameStatistics | None) -> float:

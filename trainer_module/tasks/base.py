@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from pydantic import BaseModel
 
 from trainer_module.config import OptimizerConfig, TaskConfig
 from trainer_module.metrics import Metric, PerExample
@@ -159,6 +160,10 @@ class Task(abc.ABC):
     sparse_inputs: ClassVar[bool] = False
     """True: preprocessing_fn takes every raw feature as a SparseTensor, so that any row may lack
     it; False: dense, of fixed length."""
+
+    options_section: ClassVar[type[BaseModel] | None] = None
+    """What checks `task.options`, so that a mistake in them is told by its key; None for what
+    they are to the constructor alone."""
 
     config: TaskConfig | None = None
     """What made the task; None for one that was not made from a configuration."""

@@ -59,7 +59,8 @@ def test_inputs_when_several_are_bad_then_names_each(load) -> None:
         "run.yaml: data.label: found 'cat'; allowed: a column of the data: image, digit",
         "run.yaml: evaluate.slices.1: found 'colour'; allowed: a column of the data: image, digit",
         "run.yaml: task.name: found 'cats'; "
-        "allowed: digits, breast_cancer, gan, image, cifar10, or the dotted path of a Task class",
+        "allowed: digits, breast_cancer, gan, image, cifar10, tabular, or the dotted path of a Task "
+        "class",
     ]
 
 
@@ -125,6 +126,60 @@ def test_task_when_an_option_is_unknown_then_names_it(load) -> None:
 
     assert found.startswith("run.yaml: task: found trainer_module.tasks.digits.Digits: ")
     assert "unexpected keyword argument 'depth'; allowed: a Task that imports" in found
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            "{problem: binary, classes: [0], features: {fare: {kind: numeric, scale: logg}}}",
+            [
+                "task.options.features.fare.scale: found 'logg'; "
+                "allowed: 'z_score', 'log', 'min_max' or 'none'"
+            ],
+        ),
+        (
+            "{problem: binary, classes: [0], features: {fare: {kind: numeric}}}",
+            [
+                "task.options.classes: found [0]; allowed: two classes, the second of which is "
+                "the positive one, with problem 'binary'"
+            ],
+        ),
+        (
+            "{problem: regression, features: {a b: {kind: number}, c: {top_k: 5}, "
+            "d: {kind: categorical, topk: 5}, e: {kind: numeric, clip: [0, x]}}}",
+            [
+                "task.options.features.a b.kind: found 'number'; "
+                "allowed: 'numeric', 'categorical', 'text', 'date'",
+                "task.options.features.c.kind: found nothing; allowed: a value: this key is "
+                "required",
+                "task.options.features.d.topk: found a key that does not exist; allowed: did you "
+                "mean top_k? known keys: embedding, top_k, min_count, oov_buckets, kind, "
+                "hash_buckets, max_values",
+                "task.options.features.e.clip.1: found 'x'; allowed: a number",
+            ],
+        ),
+        (
+            "{problem: regression, hiden: [5], features: {a: {kind: categorical}}, "
+            "crosses: [{of: [a, b]}]}",
+            [
+                "task.options.hiden: found a key that does not exist; allowed: did you mean "
+                "hidden? known keys: problem, classes, hidden, dropout, features, crosses"
+            ],
+        ),
+        (
+            "{problem: regression, features: {a: {kind: categorical}}, crosses: [{of: [a, b]}]}",
+            ["task.options.crosses.0.of: found 'b'; allowed: each once, of: a"],
+        ),
+    ],
+)
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_it_checks_its_options_then_each_mistake_is_told_by_its_key(
+    options, expected, load
+) -> None:
+    found = problems(check_task, load("task.name=tabular", f"task.options={options}"))
+
+    assert found == [f"run.yaml: {text}" for text in expected]
 
 
 @pytest.mark.parametrize(

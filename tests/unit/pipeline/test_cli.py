@@ -56,7 +56,10 @@ class Bad:
 
 
 NO_THRESHOLD = [{"name": "accuracy", "head": "class"}]
-TASKS = "allowed: digits, breast_cancer, gan, image, cifar10, or the dotted path of a Task class"
+TASKS = (
+    "allowed: digits, breast_cancer, gan, image, cifar10, tabular, or the dotted path of a Task "
+    "class"
+)
 BATCH_SIZES = "serve.batching.allowed_batch_sizes"
 
 LIGHT = {

@@ -40,6 +40,7 @@ def test_short_names_when_loaded_then_all_are_tasks():
         "cifar10": "Cifar10",
         "image": "Image",
         "gan": "Gan",
+        "tabular": "Tabular",
     }
 
 

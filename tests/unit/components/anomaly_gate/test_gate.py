@@ -147,6 +147,20 @@ def test_gate_when_eval_lacks_a_column_of_train_then_stops_it(gate, rows):
     assert found["splits"] == ["eval"]
 
 
+@pytest.mark.parametrize(("present", "stopping"), [(1, []), (100, [("rare", "column_missing")])])
+def test_gate_when_eval_lacks_a_column_then_stops_only_if_train_has_it_often_enough_to_wonder(
+    gate, rows, present, stopping
+):
+    train = rows(0, rare=["value"] * present + [None] * (1000 - present))
+    data = {"train": train, "eval": rows(1), "test": rows(2)}
+    if not stopping:
+        assert gate.run(data).found("stop") == []
+    else:
+        assert {(found["feature"], found["rule"]) for found in stops(gate.stopped(data))} == set(
+            stopping
+        )
+
+
 def test_gate_when_the_label_is_missing_in_some_rows_then_stops_even_the_first_data(gate, rows):
     data = rows(0)
     data["tipped"] = data["tipped"].where(data.index % 100 != 0).astype("Float64")

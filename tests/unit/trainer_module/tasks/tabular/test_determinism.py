@@ -58,7 +58,7 @@ def _bits(features: Mapping[str, np.ndarray]) -> dict[str, bytes]:
     return {name: values.tobytes() for name, values in features.items()}
 
 
-@pytest.mark.parametrize(("seed", "batch"), [(1, 7), (2, 64), (3, 1)])
+@pytest.mark.parametrize(("seed", "batch"), [(1, 7), (2, 64)])
 def test_transform_when_rows_are_shuffled_and_batched_otherwise_then_gives_the_same_bits(
     transform, rows, in_order, seed, batch
 ):

@@ -310,12 +310,12 @@ def test_served_graph_when_a_row_holds_nothing_then_all_is_missing(table):
 
 
 def test_served_graph_when_the_class_is_unknown_then_names_it(table):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="allowed: no, yes; found.*maybe"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"allowed: no, yes; found.*maybe"):
         table.served([{"label": ["maybe"]}])
 
 
 def test_served_graph_when_a_row_holds_two_numbers_then_names_the_column(table):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="several numbers.*ranged"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"several numbers.*ranged"):
         table.served([{"ranged": [1.0, 2.0]}])
 
 
