@@ -18,7 +18,9 @@ def refusals(write_config):
     def load(*overrides: str) -> list[str]:
         with pytest.raises(ConfigError) as caught:
             load_config(str(write_config()), overrides)
-        return [str(problem).removeprefix(f"{problem.source}: ") for problem in caught.value.problems]
+        return [
+            str(problem).removeprefix(f"{problem.source}: ") for problem in caught.value.problems
+        ]
 
     return load
 
