@@ -66,7 +66,7 @@ def flink():
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         manager.address = f"127.0.0.1:{server.server_port}"
         yield manager
         server.shutdown()
