@@ -20,6 +20,7 @@ from pipeline.beam.running_mode import IN_MEMORY, files_bytes, running_mode, usa
 
 JOB_ENDPOINT = "TAPELINE_BEAM_JOB_ENDPOINT"
 ENVIRONMENT = "TAPELINE_BEAM_ENVIRONMENT"
+JOB_NAME = "TAPELINE_BEAM_JOB_NAME"
 WHEEL = "TAPELINE_BEAM_WHEEL"
 
 _JOB_TIMEOUT = 86400
@@ -69,7 +70,9 @@ def _portable(beam: PortableConfig | FlinkConfig | SparkConfig) -> list[Any]:
     if beam.engine == "portable":
         return options
     options += [f"--environment_cache_millis={_WORKER_IDLE_MS}"]
-    return [*options, f"--parallelism={beam.parallelism}"] if beam.engine == "flink" else options
+    if beam.engine == "spark":
+        return options
+    return [*options, f"--parallelism={beam.parallelism}", _option("job_name", None, JOB_NAME)]
 
 
 def _dataflow(beam: DataflowConfig) -> list[Any]:

@@ -12,10 +12,11 @@ import contextlib
 import os
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.beam.arguments import ENVIRONMENT, JOB_ENDPOINT, WHEEL
+from pipeline.beam.arguments import ENVIRONMENT, JOB_ENDPOINT, JOB_NAME, WHEEL
 from pipeline.beam.child import child_process
 from pipeline.beam.config import (
     BeamConfig,
@@ -43,11 +44,8 @@ def running_engine(beam: BeamConfig) -> Iterator[None]:
             variables = worker_environment()
         elif isinstance(beam, PortableConfig) and beam.job_endpoint is None:
             variables = stack.enter_context(_local_portable())
-        elif isinstance(beam, FlinkConfig) and beam.job_endpoint is None:
-            from pipeline.beam.flink.cluster_file import read_cluster
-
-            cluster = read_cluster(Path(beam.cluster))
-            variables = {JOB_ENDPOINT: cluster.job_endpoint, ENVIRONMENT: cluster.environment}
+        elif isinstance(beam, FlinkConfig):
+            variables = stack.enter_context(_watched_flink(beam))
         elif isinstance(beam, DataflowConfig) and beam.image is None:
             from pipeline.beam.wheel import build_wheel
 
@@ -95,6 +93,23 @@ def _local_portable() -> Iterator[dict[str, str]]:
             JOB_ENDPOINT: f"localhost:{service_port}",
             ENVIRONMENT: f"127.0.0.1:{pool_port}",
         }
+
+
+@contextlib.contextmanager
+def _watched_flink(beam: FlinkConfig) -> Iterator[dict[str, str]]:
+    """Watches the jobs that get the name it yields."""
+    from pipeline.beam.flink.cluster_file import read_cluster
+    from pipeline.beam.flink.watch import watched_jobs
+
+    # No other run's jobs are touched on a cluster that is shared.
+    variables = {JOB_NAME: f"tapeline-{uuid.uuid4().hex}"}
+    master = beam.flink_master
+    if master is None:
+        cluster = read_cluster(Path(beam.cluster))
+        master = cluster.flink_master
+        variables |= {JOB_ENDPOINT: cluster.job_endpoint, ENVIRONMENT: cluster.environment}
+    with watched_jobs(master, variables[JOB_NAME]):
+        yield variables
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def _canonical(record: bytes) -> tuple[tuple[str, bytes], ...]:
 
 def _leaves(node: message.Message, place: str = "") -> Iterator[tuple[str, Any]]:
     for field, value in node.ListFields():
-        values = value if field.is_repeated else [value]
+        values = value if field.label == field.LABEL_REPEATED else [value]
         for index, item in enumerate(values):
             inner = f"{place}.{field.name}[{index}]"
             if isinstance(item, message.Message):

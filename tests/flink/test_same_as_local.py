@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,9 +14,8 @@ BEAM_NODES = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator")
 
 
 @pytest.fixture(scope="session")
-def read(repository):
-    """The readers of what runs wrote."""
-    sys.path.append(str(repository))
+def read():
+    """The readers of what runs wrote; they import TensorFlow, which collecting tests need not."""
     from tests.flink import artifacts
 
     return artifacts
@@ -83,7 +83,5 @@ def test_run_when_a_task_manager_is_killed_in_mid_transform_then_completes_with_
     # Another one took its place.
     wait_until(lambda: cluster.get("overview")["taskmanagers"] == 2)
     assert cluster.pid("taskmanager-1") != killed
-
-    import json
 
     assert_same(json.loads(stdout.splitlines()[-1]), local_run)

@@ -50,3 +50,18 @@ def get(master: str, path: str, timeout: float) -> Any:
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise NoAnswer(f"no JobManager answers at {master}: {reason}") from error
+
+
+def cancel(master: str, job: str, timeout: float) -> None:
+    """Cancels a job.
+
+    Raises:
+        NoAnswer: if the JobManager does not take it.
+    """
+    url = f"http://{master}/jobs/{job}?mode=cancel"
+    request = urllib.request.Request(url, method="PATCH")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310  http, as written
+            pass
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswer(f"the JobManager at {master} does not cancel {job}: {error}") from error

@@ -50,7 +50,7 @@ def job_manager() -> Iterator[Callable[..., str]]:
                     pass
 
             server = stack.enter_context(http.server.HTTPServer(("127.0.0.1", 0), Handler))
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
             stack.callback(server.shutdown)
             return f"127.0.0.1:{server.server_port}"
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from pipeline.beam.arguments import ENVIRONMENT, JOB_ENDPOINT, WHEEL, beam_pipeline_args
+from pipeline.beam.arguments import (
+    ENVIRONMENT,
+    JOB_ENDPOINT,
+    JOB_NAME,
+    WHEEL,
+    beam_pipeline_args,
+)
 from pipeline.beam.config import BeamConfig
 from pipeline.beam.running_mode import MANY_BYTES
 
@@ -61,7 +67,8 @@ def test_direct_when_the_data_are_large_then_has_several_processes(tmp_path):
 
 
 def test_flink_when_all_addresses_are_given_then_sends_jobs_there():
-    options = _options(_arguments({**FLINK, "parallelism": 4}))
+    *texts, _ = _arguments({**FLINK, "parallelism": 4})
+    options = _options(texts)
     assert options["runner"] == "PortableRunner"
     assert options["job_endpoint"] == "jobs:8099"
     assert options["environment_type"] == "EXTERNAL"
@@ -83,7 +90,7 @@ def test_portable_kinds_when_a_job_is_long_then_do_not_end_it(section):
     ("section", "variables"),
     [
         ({"engine": "portable"}, [JOB_ENDPOINT, ENVIRONMENT]),
-        ({"engine": "flink"}, [JOB_ENDPOINT, ENVIRONMENT]),
+        ({"engine": "flink"}, [JOB_ENDPOINT, ENVIRONMENT, JOB_NAME]),
         (DATAFLOW, [WHEEL]),
     ],
 )
