@@ -269,7 +269,7 @@ def _kinds(annotation: Any) -> dict[str, type[BaseModel]]:
     discriminator = next((f.discriminator for f in fields if f.discriminator), None)
     if not isinstance(discriminator, str):
         return {}
-    tagged = {}
+    tagged: dict[str, type[BaseModel]] = {}
     for section in _sections(annotation):
         tags = typing.get_args(section.model_fields[discriminator].annotation)
         tagged |= dict.fromkeys(tags, section)
