@@ -127,7 +127,7 @@ class TableSource(DataSource):
         for piece in self.pieces():
             for table in self._reader.tables(piece.path, piece.part):
                 # The types of all the data would take reading them: those of these rows will do.
-                rows = self._rows(table, self._survey(table))
+                rows = self._rows(table, self._survey(table).types(self._config.columns))
                 columns = dict(rows.columns)
                 if rows.label is not None:
                     columns[self._config.label] = rows.label
@@ -137,7 +137,7 @@ class TableSource(DataSource):
         return found
 
     def excerpt(self, rows: int) -> Excerpt:
-        """Returns about so many rows from all over the data, with the types that they have."""
+        """Returns about so many rows from all over the data, with the types that nearly all have."""
         pieces = self.pieces()
         chosen = [pieces[number] for number in _spread(len(pieces), _EXCERPT_PIECES)]
         tables: list[Table] = []
@@ -149,7 +149,9 @@ class TableSource(DataSource):
                 if read * len(chosen) >= rows:
                     break
         survey = Survey.merge([self._survey(table) for table in tables])
-        parts = [self._rows(table, survey) for table in tables]
+        likely = {name: kinds.likely for name, kinds in survey.kinds.items()}
+        types = survey.types({**likely, **self._config.columns})
+        parts = [self._rows(table, types) for table in tables]
         names = [*parts[0].columns, *([self._config.label] if parts[0].label is not None else [])]
         every = [{**part.columns, self._config.label: part.label} if part.label is not None else
                  part.columns for part in parts]  # fmt: skip
@@ -180,8 +182,9 @@ class TableSource(DataSource):
         from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
         encoder = RecordBatchToExamplesEncoder()
+        types = survey.types(self._config.columns)
         for table in self._reader.tables(piece.path, piece.part):
-            rows = self._rows(table, survey)
+            rows = self._rows(table, types)
             columns = dict(rows.columns)
             found = digests(contents(columns), self._config.splits.seed)
             if rows.label is not None:
@@ -199,9 +202,9 @@ class TableSource(DataSource):
         times = times_of(values)
         return Survey(kinds, TimeCounts.of(times[~np.isnan(times)]))
 
-    def _rows(self, table: Table, survey: Survey) -> Rows:
+    def _rows(self, table: Table, types: Mapping[str, ColumnType]) -> Rows:
         """Returns the rows of a table, the good ones with their types and label."""
-        config, types = self._config, survey.types(self._config.columns)
+        config = self._config
         faults = Faults(table)
         columns = {name: _nulls(table.rows, types[name]) for name in types}
         for name, values in table.columns.items():

@@ -23,6 +23,8 @@ ALLOWED: Mapping[str, str] = {
     "text": "text in UTF-8",
 }
 
+_NEARLY_ALL = 0.95
+
 _INT = r"^[+-]?(0|[1-9][0-9]{0,17})$"
 _FLOAT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 # A code such as 00501, which a number would lose the beginning of.
@@ -45,6 +47,13 @@ class Kinds(NamedTuple):
         if self.texts or not sum(self):
             return "text"
         return "float" if self.floats else "int"
+
+    @property
+    def likely(self) -> ColumnType:
+        """The narrowest type that holds nearly all values: what the others are is a mistake."""
+        enough = _NEARLY_ALL * sum(self)
+        narrow: tuple[ColumnType, ...] = ("int", "float")
+        return next((kind for kind in narrow if 0 < enough <= self.fitting(kind)), "text")
 
     def fitting(self, wanted: ColumnType) -> int:
         """Returns how many values a type holds."""
