@@ -31,7 +31,14 @@ def feature_statistics(
     statistics: statistics_pb2.DatasetFeatureStatisticsList, name: str
 ) -> statistics_pb2.FeatureNameStatistics | None:
     """Returns the statistics of a feature by its name, the steps of its path with dots between."""
-    for feature in statistics.datasets[0].features:
-        if (".".join(feature.path.step) or feature.name) == name:
-            return feature
-    return None
+    return features_by_name(statistics).get(name)
+
+
+def features_by_name(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+) -> dict[str, statistics_pb2.FeatureNameStatistics]:
+    """Returns the statistics of every feature by its name."""
+    return {
+        ".".join(feature.path.step) or feature.name: feature
+        for feature in statistics.datasets[0].features
+    }

@@ -17,7 +17,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 from components.anomaly_gate.config import DistanceConfig
 from components.anomaly_gate.findings import Finding, common
 from components.anomaly_gate.rules import DRIFT
-from components.statistics import feature_statistics
+from components.statistics import features_by_name
 
 _L_INFINITY, _JENSEN_SHANNON = "l_infinity", "jensen_shannon_divergence"
 
@@ -75,10 +75,11 @@ def measure(
         measurement_type.L_INFTY: _L_INFINITY,
         measurement_type.JENSEN_SHANNON_DIVERGENCE: _JENSEN_SHANNON,
     }
+    every = [features_by_name(statistics) for statistics in (current, other)]
     distances = []
     for info in anomalies.drift_skew_info:
         name = ".".join(info.path.step)
-        stats = [feature_statistics(statistics, name) for statistics in (current, other)]
+        stats = [features.get(name) for features in every]
         if None in stats or len({one.WhichOneof("stats") for one in stats if one}) > 1:
             continue  # a number now and a text before have no distance
         rows = [int(common(one).num_non_missing) for one in stats if one]
