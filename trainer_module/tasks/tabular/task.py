@@ -8,8 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from trainer_module import metrics
-from trainer_module.metrics import Metric, PerExample
+from trainer_module.metrics import Metric, PerExample, auc
 from trainer_module.tasks import losses
 from trainer_module.tasks.base import Classification, Head, Task, Tensors
 from trainer_module.tasks.tabular.features.preprocessing import preprocessing_fn
@@ -39,17 +38,25 @@ class Tabular(Task):
 
     @property
     def heads(self) -> Sequence[Head]:
-        loss, served = {
-            "binary": (losses.sigmoid_cross_entropy, "score"),
-            "multiclass": (losses.softmax_cross_entropy, "probabilities"),
-            "regression": (losses.squared_error, "prediction"),
-        }[self._options.problem]
-        measured: Mapping[str, Mapping[str, PerExample | Metric]] = {
-            "binary": {"accuracy": losses.binary_hit, "auc": metrics.auc()},
-            "multiclass": {"accuracy": losses.class_hit},
-            "regression": {"mae": losses.absolute_error, "mse": losses.squared_error},
+        kinds: dict[str, tuple[PerExample, str, dict[str, PerExample | Metric]]] = {
+            "binary": (
+                losses.sigmoid_cross_entropy,
+                "score",
+                {"accuracy": losses.binary_hit, "auc": auc()},
+            ),
+            "multiclass": (
+                losses.softmax_cross_entropy,
+                "probabilities",
+                {"accuracy": losses.class_hit},
+            ),
+            "regression": (
+                losses.squared_error,
+                "prediction",
+                {"mae": losses.absolute_error, "mse": losses.squared_error},
+            ),
         }
-        return (Head(HEAD, LABEL, loss, served, metrics=measured[self._options.problem]),)
+        loss, served, measured = kinds[self._options.problem]
+        return (Head(HEAD, LABEL, loss, served, metrics=measured),)
 
     @property
     def label_values(self) -> Sequence[str | int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline.checks import check_inputs
@@ -26,7 +27,7 @@ def init(workdir):
     """Runs `tapeline init`; returns what it did, and the configuration that it wrote."""
 
     def call(*arguments):
-        done = CliRunner(mix_stderr=False).invoke(
+        done = CliRunner().invoke(
             app, ["init", *arguments, "-o", "run.yaml"], catch_exceptions=False
         )
         return done, load_config("run.yaml")
@@ -115,11 +116,11 @@ def test_init_when_data_are_arrays_then_vectors_are_read_whole(init, workdir):
     assert make_task(config.task).label_values == [0, 1, 2]
 
 
-def test_init_when_data_are_pictures_then_the_task_is_image(init, workdir, picture):
+def test_init_when_data_are_pictures_then_the_task_is_image(init, workdir):
     for number in range(6):
         path = workdir / "pets" / ("cat" if number % 2 else "dog") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(number))
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(path)
     done, config = init("--data", "pets")
     assert config.task.name == "image"
     assert config.task.options["classes"] == ["cat", "dog"]
@@ -129,7 +130,7 @@ def test_init_when_data_are_pictures_then_the_task_is_image(init, workdir, pictu
 
 def test_init_when_no_file_is_named_then_only_the_configuration_is_on_stdout(workdir):
     frame().to_csv("rows.csv", index=False)
-    done = CliRunner(mix_stderr=False).invoke(app, ["init", "--data", "rows.csv", "--label", "y"])
+    done = CliRunner().invoke(app, ["init", "--data", "rows.csv", "--label", "y"])
     (workdir / "piped.yaml").write_text(done.stdout)
     assert load_config("piped.yaml").name == "rows"
     assert "200 rows, 5 columns" in done.stderr

@@ -200,7 +200,7 @@ class Summary:
         return found
 
     def _quantiles(self, column: int, parts: int, of: int = 0) -> np.ndarray:
-        """Returns what stands at rank floor(i (rows + of) / parts), for i in 1 to parts - 1."""
+        """Returns what stands at ranks floor(i (rows + of) / parts), i from 1 to parts - 1."""
         rows = int(self.histograms[column].counts.sum()) + of
         return self.histograms[column].at_ranks([i * rows // parts for i in range(1, parts)])
 
