@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
 _STEP = 0.05
+_LIBRARIES = tuple(
+    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
 
 
 class EngineFailed(RuntimeError):
@@ -19,13 +23,14 @@ def worker_environment() -> dict[str, str]:
     """Returns the environment in which workers find what this process does.
 
     A user's own task lives where they work or on a path of theirs, which a new process of Python
-    does not search by itself.
+    does not search by itself. It does search its libraries, which another Python must not.
     """
-    paths = [os.path.abspath(path) for path in sys.path if path == "" or os.path.isdir(path)]
-    libraries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = [os.path.abspath(path) for path in sys.path if path == "" or os.path.isdir(path)]
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [*filter(None, given), *(path for path in own if not path.startswith(_LIBRARIES))]
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys([*filter(None, libraries), *paths])),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "TF_USE_LEGACY_KERAS": "1",
     }
 

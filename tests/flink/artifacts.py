@@ -40,7 +40,7 @@ def rows(summary: dict[str, Any], node: str, key: str) -> dict[str, list[Any]]:
     for split in SPLITS:
         folder = artifact(summary, node, key) / f"Split-{split}"
         if folder.is_dir():
-            records = tf.data.TFRecordDataset(map(str, folder.glob("*")), "GZIP")
+            records = tf.data.TFRecordDataset([str(path) for path in folder.glob("*")], "GZIP")
             found[split] = sorted(map(_canonical, records.as_numpy_iterator()))
     return found
 

@@ -40,6 +40,13 @@ def test_workers_when_the_task_is_found_by_this_process_alone_then_find_it_too(
     assert done.stdout == "1\n"
 
 
+def test_workers_environment_names_no_library_of_this_python(monkeypatch):
+    """Which a program that is written for another one would then import."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    paths = worker_environment()["PYTHONPATH"].split(os.pathsep)
+    assert not [path for path in paths if "site-packages" in path or path.endswith("python3.10")]
+
+
 def test_direct_when_workers_are_started_by_beam_then_they_inherit_the_same(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     before = os.environ.get("PYTHONPATH")
