@@ -137,7 +137,11 @@ class TableSource(DataSource):
         return found
 
     def excerpt(self, rows: int) -> Excerpt:
-        """Returns about so many rows from all over the data, with the types that nearly all have."""
+        """Returns about so many rows from all over the data, with the types of nearly all.
+
+        Raises:
+            DataError: if there are none.
+        """
         pieces = self.pieces()
         chosen = [pieces[number] for number in _spread(len(pieces), _EXCERPT_PIECES)]
         tables: list[Table] = []
@@ -148,6 +152,8 @@ class TableSource(DataSource):
                 read += table.rows
                 if read * len(chosen) >= rows:
                     break
+        if not tables:
+            raise DataError.at(self._config.path, "found no rows", "rows below the header")
         survey = Survey.merge([self._survey(table) for table in tables])
         likely = {name: kinds.likely for name, kinds in survey.kinds.items()}
         types = survey.types({**likely, **self._config.columns})

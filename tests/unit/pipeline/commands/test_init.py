@@ -78,7 +78,11 @@ def test_init_when_data_are_a_table_then_the_configuration_loads_and_its_task_ca
 
 @pytest.mark.parametrize(
     ("label", "problem", "classes"),
-    [("kind", "multiclass", ["a", "b", "c"]), ("size", "regression", []), ("size > 0", "binary", [0, 1])],
+    [
+        ("kind", "multiclass", ["a", "b", "c"]),
+        ("size", "regression", []),
+        ("size > 0", "binary", [0, 1]),
+    ],
 )  # fmt: skip
 def test_init_when_the_label_is_of_a_kind_then_so_is_the_problem(
     init, workdir, label, problem, classes
@@ -145,7 +149,7 @@ def test_init_when_no_file_is_named_then_only_the_configuration_is_on_stdout(wor
         (["--data", "rows.csv", "--label", "open('x')"], "found \"open('x')\" in it"),
         (["--data", "rows.csv", "--label", "same"], "found 1 value; allowed: two or more"),
         (["--data", "rows.csv", "--label", "kind", "--problem", "regression"], "found texts"),
-        (["--data", "empty.csv", "--label", "y"], "found no good row"),
+        (["--data", "empty.csv", "--label", "y"], "found no rows; allowed: rows"),
         (["--data", "README.md", "--label", "y"], "found no file of a kind that is read"),
     ],
 )
