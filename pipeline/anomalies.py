@@ -67,18 +67,19 @@ def acceptance_text(acceptance: Mapping[str, str]) -> str:
     return f"by {acceptance['by']}: {_one_line(acceptance['why'])}"
 
 
-def answers(command: Sequence[str], config_path: str, schema_path: str | None) -> list[str]:
+def answers(command: Sequence[str], schema_path: str | None) -> list[str]:
     """Returns what may be done about data that were stopped.
 
     Args:
-        command: that runs the pipeline.
+        command: that runs the pipeline: program, `run`, configuration and overrides.
         schema_path: of the reviewed schema; None if it is inferred.
     """
-    program = command[0]
-    lines = [f"accept     {shlex.join(command)} --accept-anomalies 'WHY'"]
-    if schema_path is None:
-        return [*lines, f"review     {shlex.join([program, 'schema', 'freeze', config_path])}"]
-    return [*lines, f"review     {shlex.join([program, 'schema', 'diff', config_path])}"]
+    program, _, *configuration = command
+    review = [program, "schema", "freeze" if schema_path is None else "diff", *configuration]
+    return [
+        f"accept     {shlex.join(command)} --accept-anomalies 'WHY'",
+        f"review     {shlex.join(review)}",
+    ]
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -175,13 +175,13 @@ def _execute(
 def _show_anomalies(
     summary: Summary, config: RunConfig, command: list[str], display: Display
 ) -> None:
-    """Shows what the gate stopped, and how to go on; the path of CONFIG is the command's third."""
+    """Shows what the gate stopped, and how to go on."""
     assert summary.anomalies is not None
     for line in [
         "",
         *anomaly_lines(summary.anomalies),
         "stopped    nothing was trained or pushed; the serving directory is as it was",
-        *answers(command, command[2], config.schema.path),
+        *answers(command, config.schema.path),
         f"log        {summary.run_dir}/{LOG_FILE}",
     ]:
         display.say(line)

@@ -82,12 +82,12 @@ def test_acceptance_when_given_is_left_for_the_gate_with_who_when_and_why(tmp_pa
 
 def test_answers_say_how_to_accept_and_what_to_review():
     command = ["tapeline", "run", "my run.yaml", "--set", "train.seed=1"]
-    assert answers(command, "my run.yaml", None) == [
+    assert answers(command, None) == [
         "accept     tapeline run 'my run.yaml' --set train.seed=1 --accept-anomalies 'WHY'",
-        "review     tapeline schema freeze 'my run.yaml'",
+        "review     tapeline schema freeze 'my run.yaml' --set train.seed=1",
     ]
-    assert answers(command, "my run.yaml", "s.pbtxt")[1] == (
-        "review     tapeline schema diff 'my run.yaml'"
+    assert answers(command, "s.pbtxt")[1] == (
+        "review     tapeline schema diff 'my run.yaml' --set train.seed=1"
     )
 
 
