@@ -3,7 +3,8 @@ CONFIG ?= configs/digits.yaml
 BIN := .venv/bin
 SOURCES := pipeline components trainer_module serving tests benchmarks examples setup.py
 
-.PHONY: help run test test-slow lint format bench bench-loop bench-features bench-input bench-serving lock clean
+.PHONY: help run test test-slow test-flink flink flink-stop lint format bench bench-loop \
+	bench-features bench-input bench-serving bench-engines lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | awk '{t=$$1; $$1=""; printf "%-15s%s\n", t, $$0}'
@@ -17,6 +18,15 @@ test: .venv/.dev-stamp  ## Run the tests (about 25 minutes on two cores).
 
 test-slow: .venv/.dev-stamp  ## Run the tests that take too long for every change.
 	$(BIN)/python -m pytest -m slow
+
+test-flink: .venv/.dev-stamp  ## Run the tests of a real Flink cluster; Java 17 and Maven.
+	$(BIN)/python -m pytest -m flink tests/flink
+
+flink: .venv/.run-stamp  ## Start a Flink cluster on this machine, until Ctrl-C; Java 17 and Maven.
+	$(BIN)/python -m pipeline.beam.flink start
+
+flink-stop: .venv/.run-stamp  ## End the Flink cluster of `make flink`.
+	$(BIN)/python -m pipeline.beam.flink stop
 
 lint: .venv/.dev-stamp  ## Check style, types and the direction of imports.
 	$(BIN)/ruff check $(SOURCES)
@@ -42,6 +52,9 @@ bench-input: .venv/.run-stamp  ## Time the training's input against a bare TFRec
 
 bench-serving: .venv/.run-stamp  ## Time requests to the embedded server against bare handlers.
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -W ignore -m benchmarks.serving
+
+bench-engines: .venv/.run-stamp  ## Time the data nodes in one process, in several, and on Flink.
+	$(BIN)/python -m benchmarks.engines $(BENCH_ENGINES)
 
 lock: .venv/.run-stamp  ## Resolve requirements/*.in into the locks again.
 	UV=$$(command -v uv || echo build/uv/bin/uv); cd requirements; case $$UV in build/*) UV=../$$UV;; esac; \

@@ -18,6 +18,9 @@ setup(
             for rest in ("", ".*")
         ]
     ),
-    package_data={"trainer_module.tasks.gan": ["classifier.npz"]},
+    package_data={
+        "pipeline.beam.flink": ["pom.xml"],
+        "trainer_module.tasks.gan": ["classifier.npz"],
+    },
     entry_points={"console_scripts": ["tapeline = pipeline.cli:main"]},
 )

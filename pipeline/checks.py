@@ -7,6 +7,7 @@ anyway. Neither writes anything.
 from __future__ import annotations
 
 import ast
+import glob
 import inspect
 import json
 import os
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from components.example_gen.sources import make_source
+from pipeline.beam.checks import engine_problems
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Problem, Source, section_problems
 from pipeline.data_checks import class_problems, data_problems, split_problems
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 
 def check_inputs(config: RunConfig, source: Source) -> None:
-    """Checks paths, data and the task's name; takes a fraction of a second.
+    """Checks paths, data, the task's name and the engine; takes a fraction of a second, or some
+    where an engine does not answer.
 
     Args:
         source: where the configuration came from, for the messages.
@@ -40,7 +43,10 @@ def check_inputs(config: RunConfig, source: Source) -> None:
         *_folder_problems(source, "root", config.pipeline_root),
         *(_folder_problems(source, "serve.root", config.serving_root) if config.serve.root else ()),
         *data_problems(config, make_source(config.data), source),
+        *schema_problems(config, source),
+        *_validate_problems(config, source),
         *_task_problems(source, config.task.name),
+        *engine_problems(config.beam, source),
     ]
     if problems:
         raise ConfigError(*problems)
@@ -87,6 +93,61 @@ def check_task(config: RunConfig, source: Source) -> Task:
     if problems:
         raise ConfigError(*problems)
     return task
+
+
+def schema_problems(config: RunConfig, source: Source) -> list[Problem]:
+    """Checks that the reviewed schema, if there is one, is a schema, and has the label."""
+    if config.schema.path is None:
+        return []
+    from components.schema_file.file import SchemaFileError, read_schema
+
+    key, path = "schema.path", config.schema.path
+    try:
+        schema = read_schema(Path(path).expanduser())
+    except OSError as error:
+        found = f"{path}: {error.strerror}"
+        return [source.problem(key, found, "a file that `tapeline schema freeze` writes")]
+    except SchemaFileError as error:
+        return [source.problem(key, f"{path}: {error}", "a Schema proto as text")]
+    names = [feature.name for feature in schema.feature]
+    if config.data.label not in names:
+        found = f"{path} without the label, {config.data.label!r}"
+        return [source.problem(key, found, f"a feature for each column; it has {', '.join(names)}")]
+    return []
+
+
+def _validate_problems(config: RunConfig, source: Source) -> list[Problem]:
+    """Checks that the policies name columns, and that there are logs where they should be."""
+    validate = config.validate
+    columns = set(make_source(config.data).columns) | _reviewed_features(config)
+    named = [
+        *((f"validate.features.{name}", name) for name in validate.features),
+        *((f"validate.drift.features.{name}", name) for name in validate.drift.features),
+        *((f"validate.skew.features.{name}", name) for name in validate.skew.features),
+    ]
+    allowed = f"a column of the data or of the schema: {', '.join(sorted(columns))}"
+    problems = [
+        source.problem(key, repr(name), allowed) for key, name in named if name not in columns
+    ]
+    logs = validate.skew.serving_logs
+    # What is elsewhere is found out when it is read.
+    if logs and "://" not in logs and not glob.glob(logs):
+        allowed = "a glob of TFRecords of tf.Example or PredictionLog"
+        found = f"{logs}, which no file matches"
+        problems.append(source.problem("validate.skew.serving_logs", found, allowed))
+    return problems
+
+
+def _reviewed_features(config: RunConfig) -> set[str]:
+    if config.schema.path is None:
+        return set()
+    from components.schema_file.file import SchemaFileError, read_schema
+
+    try:
+        schema = read_schema(Path(config.schema.path).expanduser())
+    except (OSError, SchemaFileError):  # told of by schema_problems
+        return set()
+    return {feature.name for feature in schema.feature}
 
 
 def _option_problems(

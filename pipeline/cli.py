@@ -11,10 +11,14 @@ from typing import Annotated, Optional
 import typer
 
 from pipeline import __version__
+from pipeline.anomalies import acceptance_text
 from pipeline.commands.arguments import Config, Set
+from pipeline.commands.check import check
+from pipeline.commands.init import init
 from pipeline.commands.labels import promote, rollback
 from pipeline.commands.predict import predict
 from pipeline.commands.request_sample import request_sample
+from pipeline.commands.schema import schema_app
 from pipeline.commands.serve import serve
 from pipeline.commands.tflite import tflite
 from pipeline.commands.tune_batching import tune_batching
@@ -25,7 +29,8 @@ app = typer.Typer(
     name="tapeline",
     help="Takes raw data through training with your own loop to a model that TF Serving serves.",
     epilog="Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "
-    "4 not blessed or refused, 130 interrupted, 143 stopped by SIGTERM with the training saved.",
+    "3 anomalies in the data, 4 not blessed or refused, 130 interrupted, 143 stopped by SIGTERM "
+    "with the training saved.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -71,6 +76,10 @@ def run(
     eager: Annotated[
         bool, typer.Option("--eager", help="Train without graphs: breakpoints work in the step.")
     ] = False,
+    accept_anomalies: Annotated[
+        Optional[str],
+        typer.Option(metavar="WHY", help="Go on with data that the gate stops; on record."),
+    ] = None,
 ) -> None:
     """Run a pipeline: read, check, transform, train, evaluate, push.
 
@@ -81,6 +90,8 @@ def run(
     """
     from pipeline.run import run as run_pipeline
 
+    if accept_anomalies is not None and not accept_anomalies.strip():
+        raise ConfigError(Problem("run", "--accept-anomalies", "no reason", "why, in a few words"))
     overrides = [
         *(set_ or []),
         *(["train.debug.fast_dev_run=true"] if fast_dev_run else []),
@@ -88,13 +99,16 @@ def run(
         *(["train.debug.eager=true"] if eager else []),
     ]
     try:
-        code = run_pipeline(config, overrides, not no_cache, as_json)
+        code = run_pipeline(config, overrides, not no_cache, as_json, accept_anomalies)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         code = 130
     raise typer.Exit(code)
 
 
+app.command()(init)
+app.command()(check)
+app.add_typer(schema_app, name="schema")
 app.command()(predict)
 app.command()(versions)
 app.command()(promote)
@@ -126,7 +140,10 @@ def runs(
             f"{name} {'nan' if value is None else format(value, '.4f')}"
             for name, value in found["metrics"].items()
         )
-        print(f"{found['pipeline']:<16} {found['run_id']}  {found['status']:<11} {took}  {figures}")
+        line = f"{found['pipeline']:<16} {found['run_id']}  {found['status']:<11} {took}  {figures}"
+        if found["acceptance"]:
+            line += f"  anomalies accepted {acceptance_text(found['acceptance'])}"
+        print(line.rstrip())
 
 
 @app.command()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.anomaly_gate.config import ValidateConfig
 from components.evaluator.config import EvaluateConfig
 from components.example_gen.config import DataConfig
+from components.schema_file.config import SchemaConfig
+from pipeline.beam.config import BeamConfig, DirectConfig
 from serving.config import ServeConfig
 from serving.lite.config import LiteConfig
 from trainer_module.config import TaskConfig, TrainConfig
@@ -27,10 +31,8 @@ class TransformConfig(_Section):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class BeamConfig(_Section):
-    """Where the data components run."""
-
-    engine: Literal["direct"] = "direct"
+# BaseModel has methods of these names, deprecated; the file's keys are what a user reads.
+warnings.filterwarnings("ignore", 'Field name "(schema|validate)" in "RunConfig" shadows')
 
 
 class RunConfig(_Section):
@@ -40,13 +42,15 @@ class RunConfig(_Section):
     root: str = Field("runs", min_length=1, description="everything a run writes is under here")
     cache: bool = Field(True, description="reuse the outputs of nodes whose inputs are unchanged")
     data: DataConfig
+    schema: SchemaConfig = SchemaConfig()  # type: ignore[assignment]
+    validate: ValidateConfig = ValidateConfig()  # type: ignore[assignment]
     task: TaskConfig
     transform: TransformConfig = TransformConfig()
     train: TrainConfig
     evaluate: EvaluateConfig
     serve: ServeConfig = ServeConfig()
     lite: LiteConfig | None = Field(None, description="null: no TF Lite variants are made")
-    beam: BeamConfig = BeamConfig()
+    beam: BeamConfig = DirectConfig()
 
     @property
     def pipeline_root(self) -> Path:

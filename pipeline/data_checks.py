@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 
 def data_problems(config: RunConfig, data: DataSource, source: Source) -> list[Problem]:
     """Checks that the data are there and laid out as they should be, and the names of columns."""
-    allowed = f"a column of the data: {', '.join(data.columns)}"
+    try:
+        columns = data.columns
+    except DataError as error:
+        return [_data_problem(source, error)]
+    allowed = f"a column of the data: {', '.join(columns)}"
     named = {"data.label": config.data.label} | {
         f"evaluate.slices.{index}": name for index, name in enumerate(config.evaluate.slices)
     }
     problems = [
         source.problem(key, repr(name), allowed)
         for key, name in named.items()
-        if name not in data.columns
+        if name not in columns
     ]
     try:
         data.check()
@@ -46,10 +50,10 @@ def split_problems(config: RunConfig, data: DataSource, source: Source) -> list[
     shares = config.data.splits
     needed = {"train": config.train.batch_size, "eval": 1, "test": 1}
     least = least_counts(data, shares)
-    if all(least[split] >= rows for split, rows in needed.items()):
+    if least is None or all(least[split] >= rows for split, rows in needed.items()):
         return []
     try:
-        counts = split_counts(data, shares)
+        counts = split_counts(data)
     except DataError as error:
         return [_data_problem(source, error)]
     rows = sum(counts.values())

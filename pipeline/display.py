@@ -16,10 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.spinner import Spinner
 from rich.text import Text
 
-from pipeline.report import CACHED, FAILED, NOT_BLESSED, Node, Summary
+from pipeline.anomalies import acceptance_text, anomaly_lines
+from pipeline.report import CACHED, CHECKED, FAILED, NOT_BLESSED, STOPPED, Node, Summary
 from trainer_module.progress import LOGGER_NAME
 
-_LOOKUPS = ("Baseline", "WarmStart")
+_LOOKUPS = ("AcceptedData", "Baseline", "WarmStart")
 """Nodes that look something up in the metadata: no work that one waits for, or that is cached."""
 
 
@@ -35,6 +36,7 @@ class Display(logging.Handler, abc.ABC):
         self.failure: dict[str, str] | None = None
         self.interrupted = False
         self.stopped = False
+        self.verdict: dict[str, Any] | None = None
 
     def __enter__(self) -> Display:
         logging.getLogger(LOGGER_NAME).addHandler(self)
@@ -51,7 +53,9 @@ class Display(logging.Handler, abc.ABC):
         if kind == "node_end":
             self.nodes.append(Node(event["node"], event["state"], round(event["seconds"], 2)))
         elif kind == "node_failed":
-            self.nodes.append(Node(event["node"], FAILED, round(event["seconds"], 2)))
+            self.verdict = event.get("verdict")
+            state = STOPPED if self.verdict else FAILED
+            self.nodes.append(Node(event["node"], state, round(event["seconds"], 2)))
             self.failure = {"node": event["node"], "cause": event["cause"]}
             self.interrupted = event.get("interrupted", False)
             self.stopped = event.get("stopped", False)
@@ -197,7 +201,16 @@ def summary_lines(summary: Summary, predict_command: str) -> list[str]:
     lines = [""]
     if summary.rows:
         counts = ", ".join(f"{count} {split}" for split, count in summary.rows.items())
-        lines.append(f"read       {sum(summary.rows.values())} rows: {counts}")
+        aside = summary.quarantined
+        rows = sum(summary.rows.values()) + (aside["rows"] if aside else 0)
+        lines.append(f"read       {rows} rows: {counts}")
+        if aside:
+            lines[-1] += f", {aside['rows']} put aside"
+            lines.append(f"put aside  {aside['folder']}; the first: {aside['first'][0]}")
+    if summary.anomalies:
+        lines += anomaly_lines(summary.anomalies)
+        if summary.anomalies["acceptance"]:
+            lines.append(f"accepted   {acceptance_text(summary.anomalies['acceptance'])}")
     if summary.training:
         training = summary.training
         lines.append(
@@ -211,7 +224,9 @@ def summary_lines(summary: Summary, predict_command: str) -> list[str]:
         lines.append(f"decided    {verdict}: {summary.blessing['reason']}")
     if summary.lite:
         lines += _lite_lines(summary.lite)
-    if summary.status == NOT_BLESSED:
+    if summary.status == CHECKED:
+        lines.append("checked    the data may be trained on")
+    elif summary.status == NOT_BLESSED:
         lines.append("pushed     nothing; the serving directory is as it was")
     elif summary.status == CACHED:
         lines.append(f"pushed     nothing new; {summary.servable} is in place")
@@ -236,8 +251,8 @@ def _lite_lines(lite: dict[str, Any]) -> list[str]:
 
 
 def _node_line(node: Node) -> Text:
-    color = {"done": "green", CACHED: "cyan", FAILED: "red"}[node.state]
-    mark = {"done": "✓", CACHED: "=", FAILED: "✗"}[node.state]
+    color = {"done": "green", CACHED: "cyan", FAILED: "red", STOPPED: "yellow"}[node.state]
+    mark = {"done": "✓", CACHED: "=", FAILED: "✗", STOPPED: "■"}[node.state]
     return Text.assemble(
         (f"{mark} ", color),
         f"{node.name:<18} ",

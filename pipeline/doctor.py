@@ -42,7 +42,8 @@ def run_checks() -> Iterator[Result]:
     yield gpu()
     yield optional("tensorflow_model_server", "serves pushed models; else use `tapeline predict`")
     yield optional("docker", "runs TF Serving's image")
-    yield optional("java", "runs Beam's Flink and Spark job servers")
+    yield optional("java", "runs a Flink cluster: Java 17")
+    yield optional("mvn", "fetches the jars of a Flink cluster")
     yield optional("airflow", "schedules pipelines; lives in an environment of its own")
 
 

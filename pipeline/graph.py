@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 # By module rather than through `tfx.v1`, which imports Google Cloud's AI Platform too and with it
 # takes twice as long.
 from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
@@ -13,15 +16,19 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
 from tfx.types import Channel
-from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing, Schema
 
+from components.anomaly_gate.component import AnomalyGate
+from components.anomaly_gate.strategy import AcceptedDataStrategy, GateVerdict
 from components.baseline import BaselineStrategy
 from components.example_gen.component import SourceExampleGen
 from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
 from components.pusher.model_card import CardSettings
+from components.schema_file.component import SchemaFile
 from components.tflite.component import TFLiteExport
 from components.trainer.component import Trainer
+from pipeline.beam.arguments import beam_pipeline_args
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.lite import lite_labels, lite_metrics
@@ -30,10 +37,11 @@ from trainer_module.config import TrainerSettings
 from trainer_module.tasks import dotted_path
 from trainer_module.tasks.base import Task
 
+GATE = "AnomalyGate"
 PREPROCESSING_FN = "trainer_module.preprocessing.preprocessing_fn"
 
 
-def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
+def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipeline:
     """Returns the graph of a run.
 
     A hash of the source that a node runs is among its parameters, so that TFX's cache, which
@@ -41,6 +49,7 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
 
     Args:
         task: the task that `config` names; tells the heads to evaluate and where its code is.
+        to_gate: leave out all that comes after AnomalyGate. What is left is the same to the cache.
     """
     root = config.pipeline_root
     task_module = type(task).__module__
@@ -50,16 +59,44 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         data=config.data,
         fingerprint=make_source(config.data).fingerprint(),
         code=source_hash("components.example_gen.executor"),
+        label_values=task.label_values,
     ).with_id("ExampleGen")
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
-    schema_gen = SchemaGen(
-        statistics=statistics_gen.outputs["statistics"],
-        exclude_splits=["eval", "test"],
-        infer_feature_shape=not task.sparse_inputs,
-    )
+    if config.schema.path is None:
+        schema_gen = SchemaGen(
+            statistics=statistics_gen.outputs["statistics"],
+            exclude_splits=["eval", "test"],
+            infer_feature_shape=not task.sparse_inputs,
+        )
+    else:
+        schema_gen = SchemaFile(Path(config.schema.path).expanduser().resolve()).with_id(
+            "SchemaGen"
+        )
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
+    scope = _data_scope(config)
+    accepted = Resolver(
+        strategy_class=AcceptedDataStrategy,
+        config={"scope": scope},
+        candidate=statistics_gen.outputs["statistics"],
+        statistics=Channel(type=ExampleStatistics),
+        schema=Channel(type=Schema),
+        verdict=Channel(type=GateVerdict),
+    ).with_id("AcceptedData")
+    gate = AnomalyGate(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema_gen.outputs["schema"],
+        anomalies=example_validator.outputs["anomalies"],
+        previous_statistics=accepted.outputs["statistics"],
+        previous_schema=accepted.outputs["schema"],
+        validate=config.validate,
+        label=config.data.label,
+        is_reviewed=config.schema.path is not None,
+        scope=scope,
+        run_folders=str(root / "runs"),
+        code=source_hash("components.anomaly_gate.executor"),
+    ).with_id(GATE)
     transform = Transform(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
@@ -73,6 +110,9 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         disable_statistics=True,
     )
+    if not to_gate:
+        # Everything that learns from the data comes after Transform.
+        transform.add_upstream_node(gate)
     # Which blessed model is the last is looked up before the training adds one of its own.
     last_blessed = Resolver(
         strategy_class=LatestBlessedModelStrategy,
@@ -125,6 +165,8 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
         statistics_gen,
         schema_gen,
         example_validator,
+        accepted,
+        gate,
         transform,
         *([last_blessed] if config.train.warm_start else []),
         trainer,
@@ -149,9 +191,20 @@ def build_pipeline(config: RunConfig, task: Task) -> Pipeline:
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(root / "artifacts"),
-        components=components,
+        components=components[: components.index(gate) + 1] if to_gate else components,
         enable_cache=config.cache,
+        beam_pipeline_args=beam_pipeline_args(config.beam, getattr(config.data, "path", None)),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(root / "metadata.sqlite")
         ),
     )
+
+
+def _data_scope(config: RunConfig) -> str:
+    """Returns the keys of the data by which they are others on purpose.
+
+    Data of another scope are not what a run's are compared with: a few rows for a trial say nothing
+    of how all of them should be.
+    """
+    keys = {"dataset", "limit"}
+    return json.dumps(config.data.model_dump(mode="json", include=keys), sort_keys=True)

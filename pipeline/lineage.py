@@ -80,6 +80,12 @@ class Lineage:
         ]
         return CACHED if pushed == [0] else DONE
 
+    def note(self, node: str, key: str, text: str) -> None:
+        """Sets a property of the node's execution."""
+        execution = self._execution(node)
+        execution.custom_properties[key].string_value = text
+        self._store.put_executions([execution])
+
     def outputs(self, node: str) -> list[Any]:
         """Returns the artifacts that the node put out, newest last."""
         execution = self._execution(node)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +14,18 @@ from components.json_values import finite
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
+    from pipeline.lineage import Lineage
     from trainer_module.tasks.base import Task
 
 PUSHED, CACHED, NOT_BLESSED, FAILED = "pushed", "cached", "not_blessed", "failed"
-STOPPED = "stopped"
+STOPPED, ANOMALIES, CHECKED = "stopped", "anomalies", "checked"
 
 SUMMARY_FILE = "summary.json"
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of a run; `state` is done, cached or failed, `seconds` its wall time."""
+    """A node of a run; `state` is done, cached, failed or stopped, `seconds` its wall time."""
 
     name: str
     state: str
@@ -41,8 +44,10 @@ class Summary:
     slices: dict[str, dict[str, float]] = field(default_factory=dict)
     blessing: dict[str, Any] | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
     lite: dict[str, Any] | None = None
+    anomalies: dict[str, Any] | None = None
     nodes: list[Node] = field(default_factory=list)
     seconds: float = 0.0
     error: dict[str, str] | None = None
@@ -63,24 +68,19 @@ def summarize(
     config: RunConfig, task: Task, run_id: str, run_dir: Path, nodes: list[Node], seconds: float
 ) -> Summary:
     """Reads the metadata and the artifacts of a run whose nodes all ended well."""
-    from tfx.orchestration import metadata
-
     from components.evaluator.results import load_measurements
     from components.evaluator.verdict import checks
     from components.statistics import row_counts
-    from pipeline.lineage import Lineage
 
-    connection = metadata.sqlite_metadata_connection_config(
-        str(config.pipeline_root / "metadata.sqlite")
-    )
-    with metadata.Metadata(connection) as handle:
-        lineage = Lineage(handle.store, config.name, run_id)
+    with open_lineage(config, run_id) as lineage:
+        examples = lineage.output("ExampleGen", "Examples")
         statistics = lineage.output("StatisticsGen", "ExampleStatistics")
         model_run = lineage.output("Trainer", "ModelRun")
         evaluation = lineage.output("Evaluator", "ModelEvaluation")
         blessing = lineage.output("Evaluator", "ModelBlessing")
         pushed = lineage.output("Pusher", "PushedModel")
         lite = lineage.output("TFLiteExport", "LiteModels") if config.lite else None
+        verdict = lineage.output("AnomalyGate", "GateVerdict")
 
     candidate, baseline = load_measurements(evaluation.uri, task)
     held = checks(config.evaluate, candidate, baseline)
@@ -101,11 +101,64 @@ def summarize(
             "baseline": baseline.overall if baseline else None,
         },
         rows=row_counts(statistics.uri),
+        quarantined=_quarantined(examples.uri),
         training=_training(model_run.uri, config),
         lite=_lite(lite.uri) if lite else None,
+        anomalies=_verdict(verdict.uri),
         nodes=nodes,
         seconds=seconds,
     )
+
+
+def _quarantined(examples_uri: str) -> dict[str, Any] | None:
+    """Returns how many rows were put aside, where, and the first of them; None if none were."""
+    from components.example_gen.intake import QUARANTINE, read_intake
+
+    intake = read_intake(examples_uri)
+    if intake is None or not intake.bad:
+        return None
+    folder = os.path.join(examples_uri, QUARANTINE)
+    return {"rows": intake.bad, "folder": folder, "first": list(intake.first_bad)}
+
+
+def summarize_check(
+    config: RunConfig, run_id: str, run_dir: Path, nodes: list[Node], seconds: float
+) -> Summary:
+    """Reads the same of a run that went as far as the gate, and through it."""
+    from components.statistics import row_counts
+
+    with open_lineage(config, run_id) as lineage:
+        statistics = lineage.output("StatisticsGen", "ExampleStatistics")
+        verdict = lineage.output("AnomalyGate", "GateVerdict")
+    return Summary(
+        status=CHECKED,
+        run_id=run_id,
+        run_dir=str(run_dir),
+        rows=row_counts(statistics.uri),
+        anomalies=_verdict(verdict.uri),
+        nodes=nodes,
+        seconds=seconds,
+    )
+
+
+@contextlib.contextmanager
+def open_lineage(config: RunConfig, run_id: str) -> Iterator[Lineage]:
+    """Opens the pipeline's metadata for what they know of a run."""
+    from tfx.orchestration import metadata
+
+    from pipeline.lineage import Lineage
+
+    connection = metadata.sqlite_metadata_connection_config(
+        str(config.pipeline_root / "metadata.sqlite")
+    )
+    with metadata.Metadata(connection) as handle:
+        yield Lineage(handle.store, config.name, run_id)
+
+
+def _verdict(uri: str) -> dict[str, Any]:
+    """Returns what the gate found and let through."""
+    verdict: dict[str, Any] = json.loads(Path(uri, "verdict.json").read_text(encoding="utf-8"))
+    return verdict
 
 
 def _training(model_run_uri: str, config: RunConfig) -> dict[str, Any]:
@@ -150,6 +203,7 @@ def past_runs(root: Path) -> list[dict[str, Any]]:
                 "seconds": summary.get("seconds"),
                 "metrics": summary.get("metrics", {}),
                 "servable": summary.get("servable"),
+                "acceptance": (summary.get("anomalies") or {}).get("acceptance"),
                 "run_dir": str(folder),
             }
         )

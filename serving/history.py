@@ -51,7 +51,7 @@ def record(
 ) -> None:
     """Appends an operation that is about to be carried out; on disk when it returns."""
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    entry = Entry(time, operation, version, _user(), dict(before), dict(after))
+    entry = Entry(time, operation, version, user_name(), dict(before), dict(after))
     append_line(path, json.dumps(asdict(entry)))
 
 
@@ -111,7 +111,8 @@ def _entries(text: str) -> Iterator[Entry]:
         yield entry
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Returns who runs this process, by name, or by number where there is no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user id without a name

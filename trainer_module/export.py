@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
-from trainer_module.tasks.base import CLASSIFY, REGRESS, Task
-
-Tensors = dict[str, tf.Tensor]
+from trainer_module.named_functions import NamedFunction, Tensors, name_inputs
+from trainer_module.raw_features import FeatureSpec, RawFeature
+from trainer_module.tasks.base import CLASSIFY, REGRESS, Signature, Task
 
 RAW_SIGNATURES = ("serving_raw", "embedding")
 """The signatures that take one tensor a raw feature; the others take serialized examples."""
@@ -47,10 +47,15 @@ class ServingModel:
             Classify and Regress answer, where the task says it.
             And those of the task's own.
 
+    Raw features that nothing which the model reads is computed from are asked of nobody. One of
+    variable length may be missing in any row: in a tensor of its own NaN or "" says so, and
+    integers are float64.
+
     Args:
-        raw_spec: feature spec of the raw examples, the label included; fixed length.
-        label: raw feature that is the label. No signature needs it; where an example lacks it,
-            transform_features computes with -1, NaN or "" instead.
+        raw_spec: feature spec of the raw examples, the label included.
+        label: raw feature that is the label. No signature needs it; where an example lacks one of
+            fixed length, transform_features computes with -1, NaN or "" instead.
+        single: features of variable length of which no row holds more than one value.
     """
 
     def __init__(
@@ -58,14 +63,19 @@ class ServingModel:
         task: Task,
         model: keras.Model,
         transform: tft.TFTransformOutput,
-        raw_spec: Mapping[str, tf.io.FixedLenFeature],
+        raw_spec: Mapping[str, FeatureSpec],
         label: str,
+        single: Collection[str] = (),
     ) -> None:
         self._task = task
         self._model = model
         self._transform = transform.transform_features_layer()
-        self._served_spec = {name: spec for name, spec in raw_spec.items() if name != label}
         self._transformed_specs = _transformed_specs(task, model, transform)
+        read = _raw_features_behind(self._transform, self._transformed_specs) - {label}
+        self._served_spec = {name: spec for name, spec in raw_spec.items() if name in read}
+        self._raw_features = {
+            name: RawFeature(name, spec, name in single) for name, spec in self._served_spec.items()
+        }
         self.signatures: dict[str, Callable[..., Tensors]] = {
             "serving_default": _of_examples(self._served_spec, self._answer),
             "serving_raw": self._of_raw_tensors(self._answer),
@@ -73,16 +83,16 @@ class ServingModel:
             TRANSFORM_FEATURES: _of_examples(
                 {**raw_spec, label: _optional(raw_spec[label])}, self._transform
             ),
-            TRANSFORMED: _of_tensors(self._answer_in_numbers, self._transformed_specs),
+            TRANSFORMED: NamedFunction(self._answer_in_numbers, self._transformed_specs),
         }
         for name, body in ((CLASSIFY, self._classify), (REGRESS, self._regress)):
-            function = _of_tensors(body, {"inputs": tf.TensorSpec([None], tf.string, "inputs")})
+            function = NamedFunction(body, {"inputs": tf.TensorSpec([None], tf.string)})
             if function.structured_outputs is not None:
                 self.signatures[name] = function
         self._examples: dict[str, Tensors] = {}
         for name, own in task.signatures(model).items():
             self._examples[name] = {key: tf.constant(v) for key, v in own.example.items()}
-            self.signatures[name] = _of_tensors(own.function, _specs_like(self._examples[name]))
+            self.signatures[name] = _of_task(own, _specs_like(self._examples[name]))
 
     def save(self, folder: str) -> None:
         """Writes the SavedModel with its signatures; there is none before it is complete."""
@@ -92,7 +102,10 @@ class ServingModel:
         partial = f"{folder.rstrip('/')}.partial"
         if tf.io.gfile.exists(partial):
             tf.io.gfile.rmtree(partial)
-        tf.saved_model.save(module, partial, signatures=self.signatures)
+        named = {n: f for n, f in self.signatures.items() if isinstance(f, NamedFunction)}
+        functions = {name: function.function for name, function in named.items()}
+        tf.saved_model.save(module, partial, signatures={**self.signatures, **functions})
+        name_inputs(os.path.join(partial, _GRAPH), named)
         # TensorFlow 2 gives every signature the method of Predict.
         updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(partial)
         for name in _METHODS.keys() & self.signatures.keys():
@@ -117,8 +130,7 @@ class ServingModel:
         """Turns serialized examples [b] into the inputs of the raw signatures."""
         parsed = tf.io.parse_example(examples, self._served_spec)
         return {
-            name: tf.reshape(value, [-1, *_served_shape(self._served_spec[name])])
-            for name, value in parsed.items()
+            name: feature.from_parsed(parsed[name]) for name, feature in self._raw_features.items()
         }
 
     def transformed_tensors(self, examples: tf.Tensor) -> Tensors:
@@ -132,16 +144,16 @@ class ServingModel:
     def _answer(self, raw: Tensors) -> Tensors:
         return self._task.serving_outputs(self._outputs(raw))
 
-    def _answer_in_numbers(self, **features: tf.Tensor) -> Tensors:
+    def _answer_in_numbers(self, features: Tensors) -> Tensors:
         answers = self._task.serving_outputs(self._model(features, training=False))
         return {name: value for name, value in answers.items() if value.dtype != tf.string}
 
-    def _classify(self, inputs: tf.Tensor) -> Tensors | None:
-        found = self._task.classification(self._outputs_of_examples(inputs))
+    def _classify(self, tensors: Tensors) -> Tensors | None:
+        found = self._task.classification(self._outputs_of_examples(tensors["inputs"]))
         return None if found is None else {"classes": found.classes, "scores": found.scores}
 
-    def _regress(self, inputs: tf.Tensor) -> Tensors | None:
-        found = self._task.regression(self._outputs_of_examples(inputs))
+    def _regress(self, tensors: Tensors) -> Tensors | None:
+        found = self._task.regression(self._outputs_of_examples(tensors["inputs"]))
         return None if found is None else {"outputs": found}
 
     def _outputs_of_examples(self, examples: tf.Tensor) -> Tensors:
@@ -150,41 +162,17 @@ class ServingModel:
     def _embed(self, raw: Tensors) -> Tensors:
         return {"embedding": self._outputs(raw)["embedding"]}
 
-    def _of_raw_tensors(self, body: Callable[[Tensors], Tensors]) -> Callable[..., Tensors]:
-        specs = {
-            name: tf.TensorSpec([None, *_served_shape(spec)], spec.dtype, name=name)
-            for name, spec in self._served_spec.items()
-        }
-
-        @tf.autograph.experimental.do_not_convert
-        def from_raw(**tensors: tf.Tensor) -> Tensors:
-            return body(
-                {
-                    name: tf.reshape(value, [-1, *self._served_spec[name].shape])
-                    for name, value in tensors.items()
-                }
-            )
-
-        return tf.function(from_raw).get_concrete_function(**specs)
-
-
-def check_raw_spec(spec: Mapping[str, Any]) -> dict[str, tf.io.FixedLenFeature]:
-    """Returns the feature spec of raw examples, if a model of them can be served.
-
-    Raises:
-        ValueError: if a feature is not of fixed length.
-    """
-    for name, feature in spec.items():
-        if not isinstance(feature, tf.io.FixedLenFeature):
-            raise ValueError(
-                f"raw feature {name!r}: found {type(feature).__name__} in the schema; "
-                "allowed: a fixed number of values in every row"
-            )
-    return dict(spec)
+    def _of_raw_tensors(self, body: Callable[[Tensors], Tensors]) -> NamedFunction:
+        features = self._raw_features
+        return NamedFunction(
+            lambda tensors: body({name: features[name].to_raw(t) for name, t in tensors.items()}),
+            {name: tf.TensorSpec([None, *f.shape], f.dtype) for name, f in features.items()},
+            nullable=[name for name, feature in features.items() if feature.is_nullable],
+        )
 
 
 def _of_examples(
-    spec: Mapping[str, tf.io.FixedLenFeature], body: Callable[[Tensors], Tensors]
+    spec: Mapping[str, FeatureSpec], body: Callable[[Tensors], Tensors]
 ) -> Callable[..., Tensors]:
     """Returns `body` as a tf.function of serialized examples, [b] string."""
 
@@ -216,11 +204,9 @@ def _move_model(source: str, folder: str) -> None:
     gfile.rmtree(source)
 
 
-def _of_tensors(body: Callable[..., Tensors | None], specs: Mapping[str, tf.TensorSpec]) -> Any:
-    """Returns `body` as a concrete tf.function of named tensors."""
-    return tf.function(tf.autograph.experimental.do_not_convert(body)).get_concrete_function(
-        **specs
-    )
+def _of_task(own: Signature, specs: Mapping[str, tf.TensorSpec]) -> NamedFunction:
+    """Returns a signature of the task's own."""
+    return NamedFunction(lambda tensors: own.function(**tensors), specs)
 
 
 def _specs_like(example: Tensors) -> dict[str, tf.TensorSpec]:
@@ -248,12 +234,23 @@ def _transformed_specs(
     }
 
 
-def _served_shape(spec: tf.io.FixedLenFeature) -> list[int]:
-    """Shape of a raw feature without the batch: a single value is a scalar to a client."""
-    return [] if list(spec.shape) == [1] else list(spec.shape)
+def _raw_features_behind(
+    transform: tft.TransformFeaturesLayer, transformed: Collection[str]
+) -> set[str]:
+    """Returns the raw features that the transformed ones are computed from."""
+    # By the layer's public side it takes a call for each raw feature, without it, to learn this.
+    loader = transform._saved_model_loader
+    sources = {id(tensor) for name in transformed for tensor in loader._output_to_inputs_map[name]}
+    return {
+        name
+        for name, tensor in loader._structured_inputs.items()
+        if any(id(part) in sources for part in tf.nest.flatten(tensor, expand_composites=True))
+    }
 
 
-def _optional(spec: tf.io.FixedLenFeature) -> tf.io.FixedLenFeature:
+def _optional(spec: FeatureSpec) -> FeatureSpec:
     """Returns the spec of a feature that examples may lack."""
+    if isinstance(spec, tf.io.VarLenFeature):
+        return spec
     missing: Any = "" if spec.dtype == tf.string else -1 if spec.dtype.is_integer else math.nan
     return tf.io.FixedLenFeature(spec.shape, spec.dtype, np.full(spec.shape, missing).tolist())

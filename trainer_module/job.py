@@ -228,22 +228,27 @@ def export(job: Job, output: str) -> None:
     task = make_task(job.task)
     spec = transform.transformed_feature_spec()
     model = best_model(task, spec, job.train, job.folder)
-    ServingModel(task, model, transform, _raw_spec(job), job.label or "").save(output)
+    raw_spec, single = _raw_spec(job)
+    ServingModel(task, model, transform, raw_spec, job.label or "", single).save(output)
 
 
-def _raw_spec(job: Job) -> dict[str, Any]:
+def _raw_spec(job: Job) -> tuple[dict[str, Any], frozenset[str]]:
     """Returns the feature spec of the raw examples, which an export needs; runs no operation.
+
+    Returns:
+        The spec, and the features of which no row holds more than one value.
 
     Raises:
         JobError: if Transform's output does not say it, or the label is not among the features.
-        ValueError: if a feature is not of fixed length.
+        ValueError: if a model of such features cannot be served.
     """
     import tensorflow_transform as tft
 
-    from trainer_module.export import check_raw_spec
+    from trainer_module.raw_features import single_valued, spec_of_schema
 
     try:
-        spec = check_raw_spec(tft.TFTransformOutput(job.data.transform).raw_feature_spec())
+        schema = tft.TFTransformOutput(job.data.transform).raw_metadata.schema
+        spec = spec_of_schema(schema)
     except OSError as error:
         raise JobError(
             f"data.transform: found {job.data.transform!r} ({error}); allowed: with output, a "
@@ -253,7 +258,7 @@ def _raw_spec(job: Job) -> dict[str, Any]:
         raise JobError(
             f"label: found {job.label!r}; allowed: a raw feature, {', '.join(sorted(spec))}"
         )
-    return spec
+    return spec, single_valued(schema)
 
 
 def feature_spec(data: DataConfig) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.utils import io_utils
@@ -18,9 +17,10 @@ from trainer_module.config import TrainerSettings
 from trainer_module.config.job import DataConfig, Job
 from trainer_module.data.records import match_files
 from trainer_module.data.survey import source_key, survey
-from trainer_module.export import ServingModel, check_raw_spec
+from trainer_module.export import ServingModel
 from trainer_module.job import best_model, feature_spec, run
 from trainer_module.progress import emit
+from trainer_module.raw_features import single_valued, spec_of_schema
 from trainer_module.tasks import make_task
 from trainer_module.tasks.base import SAMPLES
 
@@ -72,8 +72,9 @@ def run_fn(fn_args: FnArgs) -> None:
     task = make_task(settings.task)
     spec = transform.transformed_feature_spec()
     model = best_model(task, spec, settings.train, job.folder)
-    raw_spec = _raw_feature_spec(fn_args.schema_path)
-    serving = ServingModel(task, model, transform, raw_spec, settings.label)
+    schema = io_utils.parse_pbtxt_file(fn_args.schema_path, schema_pb2.Schema())
+    raw_spec, single = spec_of_schema(schema), single_valued(schema)
+    serving = ServingModel(task, model, transform, raw_spec, settings.label, single)
     serving.save(fn_args.serving_model_dir)
     reference.write_reference_answers(
         serving,
@@ -115,13 +116,3 @@ def _key(settings: TrainerSettings, data: DataConfig, base_model: str | None) ->
         digest.update(index.read_bytes())
     name = settings.task.name.rpartition(".")[2]
     return f"{name}-{digest.hexdigest()[:16]}"
-
-
-def _raw_feature_spec(schema_path: str) -> dict[str, tf.io.FixedLenFeature]:
-    """Returns the feature spec of the raw examples.
-
-    Raises:
-        ValueError: if a feature is not of fixed length.
-    """
-    schema = io_utils.parse_pbtxt_file(schema_path, schema_pb2.Schema())
-    return check_raw_spec(tft.tf_metadata.schema_utils.schema_as_feature_spec(schema).feature_spec)

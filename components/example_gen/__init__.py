@@ -1,1 +1,1 @@
-"""ExampleGen: the data sets that scikit-learn carries, image folders, and CIFAR-10's own files."""
+"""ExampleGen: bundled data sets, pictures in folders, the files of known sets, and arrays."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from tfx.components.example_gen.component import QueryBasedExampleGen
 from tfx.dsl.components.base import executor_spec
@@ -19,13 +21,25 @@ class SourceExampleGen(QueryBasedExampleGen):
         data: which source, and the shares of its splits.
         fingerprint: of the data, so that a change of them is a new input.
         code: hash of the source code that reads them, for the same reason.
+        label_values: what the label may be; None for anything.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, data: DataConfig, fingerprint: str, code: str) -> None:
+    def __init__(
+        self,
+        data: DataConfig,
+        fingerprint: str,
+        code: str,
+        label_values: Sequence[Any] | None = None,
+    ) -> None:
         query = json.dumps(
-            {"data": data.model_dump(mode="json"), "fingerprint": fingerprint, "code": code}
+            {
+                "data": data.model_dump(mode="json"),
+                "fingerprint": fingerprint,
+                "code": code,
+                "label_values": label_values,
+            }
         )
         splits = [
             example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=getattr(data.splits, name))

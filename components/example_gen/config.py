@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 SPLITS = ("train", "eval", "test")
 
@@ -14,33 +22,73 @@ class _Section(BaseModel):
 
 
 class SplitsConfig(_Section):
-    """Shares of the rows, as hash buckets; a row's split depends on its content alone."""
+    """How rows fall into splits, and the shares of each.
 
+    By a hash, a row's split depends on its content alone, so that neither the order of the rows
+    nor the number of files changes it, and a row that comes twice is not in two splits.
+    """
+
+    by: Literal["hash", "group", "time", "folder"] = Field(
+        "hash",
+        description="hash of the row; hash of the column's value, so that no group is in two "
+        "splits; time, the earliest rows to train on and the latest to test with; the folders "
+        "train, eval (or val) and test",
+    )
+    column: str | None = Field(None, min_length=1, description="of the groups, or of the times")
     train: int = Field(70, gt=0)
     eval: int = Field(15, gt=0, description="chooses the epoch that is exported")
     test: int = Field(15, gt=0, description="decides on the blessing; training never sees it")
+    seed: int = Field(0, ge=0, description="another one gives other splits of the same shares")
+
+    @model_validator(mode="after")
+    def _column_where_it_is_used(self) -> SplitsConfig:
+        if self.by in ("group", "time") and self.column is None:
+            raise ValueError(f"column: found nothing; allowed: a column, since by is {self.by}")
+        if self.by in ("hash", "folder") and self.column is not None:
+            raise ValueError(f"column: found {self.column!r}; allowed: null, since by is {self.by}")
+        return self
 
 
-class SklearnConfig(_Section):
+class _DataSection(_Section):
+    splits: SplitsConfig = SplitsConfig()
+    bad_rows: Literal["fail", "quarantine"] = Field(
+        "fail",
+        description="a row that cannot be used ends the run, or is put aside with its reason",
+    )
+    max_bad_fraction: float = Field(
+        0.01, ge=0, lt=1, description="quarantine: more of all rows than this end the run"
+    )
+
+
+class _RowsConfig(_DataSection):
+    @model_validator(mode="after")
+    def _split_by_hash(self) -> _RowsConfig:
+        if self.splits.by != "hash":
+            raise ValueError(
+                f"splits.by: found {self.splits.by!r}; allowed: hash, beside the splits that the "
+                "data bring themselves"
+            )
+        return self
+
+
+class SklearnConfig(_RowsConfig):
     """Which of the data sets that scikit-learn bundles, and which column is the label."""
 
     source: Literal["sklearn"] = "sklearn"
     dataset: Literal["digits", "breast_cancer"]
     label: str = Field(min_length=1)
     limit: int | None = Field(None, gt=0, description="take only the first rows; null: all")
-    splits: SplitsConfig = SplitsConfig()
 
 
-class _ImageConfig(_Section):
+class _ImageConfig(_RowsConfig):
     """Pictures: the columns are `image`, an encoded picture, and `label`, the name of its class."""
 
     path: str = Field(min_length=1)
     label: Literal["label"] = "label"
-    splits: SplitsConfig = SplitsConfig()
 
 
 class ImageFolderConfig(_ImageConfig):
-    """`train/<class>/<picture>` in a folder or a tar of one; eval (or val) and test likewise."""
+    """A folder for each class, or such folders in each of train, eval (or val) and test."""
 
     source: Literal["image_folder"]
 
@@ -51,12 +99,97 @@ class Cifar10BinaryConfig(_ImageConfig):
     source: Literal["cifar10_binary"]
 
 
+ColumnType = Literal["int", "float", "text"]
+
+
+class TableConfig(_DataSection):
+    """Files of rows with named columns."""
+
+    path: str = Field(
+        min_length=1,
+        description="a file, a folder of files, or a pattern such as data/*.csv; {SPAN}, "
+        "or {YYYY}, {MM} and {DD}, and {VERSION} in it name the spans",
+    )
+    window: int = Field(1, gt=0, description="how many of the latest spans are read together")
+    label: str = Field(min_length=1)
+    label_expression: str | None = Field(
+        None,
+        min_length=1,
+        description="makes the label of other columns, such as `tips > 0.2 * fare`; null: `label` "
+        "is a column of the data",
+    )
+    columns: dict[str, ColumnType] = Field(
+        default_factory=dict,
+        description="types of columns; a value of another type is a bad row; without: inferred",
+    )
+
+
+class CsvConfig(TableConfig):
+    """CSV as RFC 4180 has it, with a header; .gz too."""
+
+    source: Literal["csv"]
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            codecs.lookup(value)
+        except LookupError:
+            raise ValueError("allowed: an encoding of Python's, such as utf-8 or cp1252") from None
+        return value
+
+
+class ParquetConfig(TableConfig):
+    """Apache Parquet."""
+
+    source: Literal["parquet"]
+
+
+class TFRecordConfig(TableConfig):
+    """TFRecords of tf.Example, plain or GZIP."""
+
+    source: Literal["tfrecord"]
+
+
+class Cifar10PythonConfig(_ImageConfig):
+    """The folder of CIFAR-10's python version, or the .tar.gz that it comes in."""
+
+    source: Literal["cifar10_python"]
+
+
+class IdxConfig(_ImageConfig):
+    """A folder of MNIST's IDX files."""
+
+    source: Literal["idx"]
+    classes: list[str] | None = Field(
+        None, min_length=2, description="names of the labels 0, 1, ...; null: the numbers"
+    )
+
+
+class NpzConfig(_RowsConfig):
+    """A .npz of arrays, the columns by their names: one row for each index of all of them."""
+
+    source: Literal["npz"]
+    path: str = Field(min_length=1)
+    label: str = Field(min_length=1)
+
+
 def _with_default_source(value: Any) -> Any:
     return {"source": "sklearn", **value} if isinstance(value, dict) else value
 
 
 DataConfig = Annotated[
-    SklearnConfig | ImageFolderConfig | Cifar10BinaryConfig,
+    SklearnConfig
+    | ImageFolderConfig
+    | Cifar10BinaryConfig
+    | Cifar10PythonConfig
+    | IdxConfig
+    | NpzConfig
+    | CsvConfig
+    | ParquetConfig
+    | TFRecordConfig,
     Field(discriminator="source"),
     BeforeValidator(_with_default_source),
 ]

@@ -1,12 +1,9 @@
-"""Rows as tf.Examples, and the split that each falls into."""
+"""Rows as tf.Examples, and how many of them the splits of a source will get."""
 
 from __future__ import annotations
 
-import bisect
-import hashlib
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -41,39 +38,29 @@ def to_example(features: Mapping[str, Any]) -> tf.train.Example:
     return example
 
 
-def examples(source: DataSource, shares: SplitsConfig) -> Iterator[tuple[str, bytes]]:
-    """Yields the split and the serialized example of each row of a source.
-
-    Serialized deterministically, since a protobuf map has no order of its own, and the split goes
-    by the bytes.
-    """
-    for row in source.rows():
-        content = to_example(row.features).SerializeToString(deterministic=True)
-        yield split_of(content, row.splits, shares), content
-
-
-def split_of(content: bytes, candidates: Sequence[str], shares: SplitsConfig) -> str:
-    """Returns the candidate that a row falls into, by the hash that TFX's ExampleGen splits by."""
-    ends = list(itertools.accumulate(getattr(shares, split) for split in candidates))
-    bucket = int(hashlib.sha256(content).hexdigest(), 16) % ends[-1]
-    return candidates[bisect.bisect(ends, bucket)]
-
-
-def split_counts(source: DataSource, shares: SplitsConfig) -> dict[str, int]:
-    """Returns how many rows each split will get, from reading them all."""
+def split_counts(source: DataSource) -> dict[str, int]:
+    """Returns how many good rows each split will get, from reading them all."""
     counts = dict.fromkeys(SPLITS, 0)
-    for split, _ in examples(source, shares):
-        counts[split] += 1
+    pieces = source.pieces()
+    survey = source.merge([source.survey(piece) for piece in pieces])
+    for piece in pieces:
+        for batch in source.read(piece, survey):
+            for place, split in enumerate(SPLITS):
+                counts[split] += int((batch.splits == place).sum())
     return counts
 
 
-def least_counts(source: DataSource, shares: SplitsConfig) -> dict[str, float]:
+def least_counts(source: DataSource, shares: SplitsConfig) -> dict[str, float] | None:
     """Returns what each split will get at the least, all but certainly, without reading a row.
 
-    A row falls into a split by chance, as far as its content is: the count is binomial.
+    A row falls into a split by chance, as far as its content is: the count is binomial. None where
+    only reading tells how many rows there are.
     """
+    counts = source.row_counts()
+    if counts is None:
+        return None
     least = dict.fromkeys(SPLITS, 0.0)
-    for candidates, rows in source.row_counts().items():
+    for candidates, rows in counts.items():
         total = sum(getattr(shares, split) for split in candidates)
         for split in candidates:
             share = getattr(shares, split) / total

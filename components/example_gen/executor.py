@@ -1,62 +1,94 @@
-"""Turns a source's rows into tf.Examples in splits, on Beam; TFX's own code writes them."""
+"""Turns a source's rows into tf.Examples in splits, on Beam.
+
+A worker reads a piece of the data and writes what comes out of it, so that no row travels through
+Beam. Bad rows never fail a worker, which an engine would then try again: they are counted, and the
+policy for them is held when all have been read.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+import os
 from typing import Any
 
 import apache_beam as beam
 from pydantic import TypeAdapter
-from tfx.components.example_gen import base_example_gen_executor
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
-from tfx.types import standard_component_specs
+from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.example_gen.config import SPLITS, DataConfig
-from components.example_gen.examples import examples
+from components.example_gen.intake import collect, write_part
+from components.example_gen.source import DataSource
 from components.example_gen.sources import make_source
+from components.example_gen.writer import PieceWriter
+
+_ACCOUNTS = "accounts"
+"""Folder of what the pieces' readers report, until the report of all is made."""
 
 
-def _read(query: str) -> Iterator[tuple[str, bytes]]:
-    data: DataConfig = TypeAdapter(DataConfig).validate_python(json.loads(query)["data"])
-    yield from examples(make_source(data), data.splits)
-
-
-@beam.ptransform_fn
-@beam.typehints.with_input_types(beam.Pipeline)
-@beam.typehints.with_output_types(tuple[str, bytes])
-def _examples(
-    pipeline: beam.Pipeline, _exec_properties: dict[str, Any], query: str
-) -> beam.PCollection:
-    return pipeline | beam.Create([query], reshuffle=False) | beam.FlatMap(_read)
-
-
-class Executor(base_example_gen_executor.BaseExampleGenExecutor):
+class Executor(base_beam_executor.BaseBeamExecutor):
     """Reads what the query, a JSON object with a `data` section of the configuration, names."""
 
-    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802  TFX's name
-        """Returns what reads splits and serialized examples."""
-        return _examples
+    def Do(  # noqa: N802  TFX's name
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the examples, their account and the rows in quarantine.
 
-    def GenerateExamplesByBeam(  # noqa: N802  TFX's name
-        self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
-    ) -> dict[str, beam.PCollection]:
-        """Returns the serialized examples of each split.
-
-        TFX's own would split all rows alike by their hash; a source may bring splits of its own.
+        Raises:
+            DataError: if the data do not read, or there are more bad rows than allowed.
         """
-        inputs = example_gen_pb2.Input()
-        proto_utils.json_to_proto(
-            exec_properties[standard_component_specs.INPUT_CONFIG_KEY], inputs
+        self._log_startup(input_dict, output_dict, exec_properties)
+        data, source = _source(exec_properties)
+        (examples,) = output_dict[standard_component_specs.EXAMPLES_KEY]
+        accounts = os.path.join(examples.uri, _ACCOUNTS)
+        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        with self._make_beam_pipeline() as pipeline:
+            pieces = (
+                pipeline
+                | "Pieces" >> beam.Create(list(enumerate(source.pieces())), reshuffle=False)
+                | "Spread" >> beam.Reshuffle()
+            )
+            survey = (
+                pieces
+                | "Survey" >> beam.Map(lambda piece, source: source.survey(piece[1]), source)
+                | "Together" >> beam.combiners.ToList()
+                | "Merge" >> beam.Map(source.merge)
+            )
+            write = functools.partial(_write, source=source, uri=examples.uri, accounts=accounts)
+            _ = pieces | "Write" >> beam.Map(write, survey=beam.pvalue.AsSingleton(survey))
+        intake = collect(accounts, examples.uri)
+        where = getattr(data, "path", getattr(data, "dataset", data.source))
+        intake.check(data.bad_rows, data.max_bad_fraction, str(where))
+        payload_format = exec_properties.get(standard_component_specs.OUTPUT_DATA_FORMAT_KEY)
+        examples_utils.set_payload_format(
+            examples, payload_format or example_gen_pb2.FORMAT_TF_EXAMPLE
         )
-        read = self.GetInputSourceToExamplePTransform()
-        parts = (
-            pipeline
-            | "Read" >> read(exec_properties, inputs.splits[0].pattern)
-            | "Split" >> beam.Partition(lambda row, _: SPLITS.index(row[0]), len(SPLITS))
-        )
-        return {
-            split: part | f"Content[{split}]" >> beam.Values()
-            for split, part in zip(SPLITS, parts, strict=True)
-        }
+
+
+def _source(exec_properties: dict[str, Any]) -> tuple[DataConfig, DataSource]:
+    inputs = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], inputs)
+    query = json.loads(inputs.splits[0].pattern)
+    data: DataConfig = TypeAdapter(DataConfig).validate_python(query["data"])
+    return data, make_source(data, query.get("label_values"))
+
+
+def _write(
+    piece: tuple[int, Any], survey: Any, source: DataSource, uri: str, accounts: str
+) -> None:
+    from tensorflow.io import gfile
+
+    number, content = piece
+    with PieceWriter(uri, number, source.shards()) as writer:
+        for batch in source.read(content, survey):
+            writer.write(batch)
+    gfile.makedirs(accounts)
+    write_part(accounts, number, writer.intake)

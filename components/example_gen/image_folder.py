@@ -1,12 +1,13 @@
-"""Pictures sorted into folders: `train/<class>/<picture>`, and eval and test likewise if there are.
+"""Pictures sorted into folders by their class: `<class>/<picture>`, or the same in each split.
 
-    animals/
-      train/cat/1.jpg  train/dog/1.png  ...
-      eval/cat/2.jpg   ...               or val/
-      test/dog/9.jpg   ...
+    animals/                           animals/
+      cat/1.jpg  cat/2.jpg  ...          train/cat/1.jpg  train/dog/1.png  ...
+      dog/1.png  ...                     eval/cat/2.jpg   ...               or val/
+                                         test/dog/9.jpg   ...
 
-A split that has a folder consists of that folder; the others are taken from `train`, by a hash of
-the content. The classes are the sorted names of the folders in `train`.
+A split that has a folder consists of that folder; the others are taken from `train`, or from all
+pictures where there are no such folders, by a hash of the content. The classes are the sorted names
+of the folders that the training pictures are in.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import NamedTuple
 
 from components.example_gen.config import SPLITS, ImageFolderConfig
 from components.example_gen.files import Entry, Files, open_files
-from components.example_gen.source import DataError, DataSource, Row
+from components.example_gen.row_source import RowSource
+from components.example_gen.source import BadRow, DataError, Row
 
 COLUMNS = ("image", "label")
 HOME_OF_CIFAR10 = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -28,10 +30,10 @@ _FOLDERS = {"train": "train", "eval": "eval", "val": "eval", "test": "test"}
 """The split that each folder holds."""
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-_LAYOUT = "train/<class>/<picture>, and eval (or val) and test likewise"
+_LAYOUT = "<class>/<picture>; or train/<class>/<picture>, and eval (or val) and test likewise"
 _ALLOWED = (
-    f"a folder, or a .tar of one, of {_LAYOUT}; CIFAR-10 itself is at {HOME_OF_CIFAR10}: its "
-    "binary version is read by source cifar10_binary"
+    f"a folder, or a .tar of one, of {_LAYOUT}; CIFAR-10 itself is at {HOME_OF_CIFAR10}, and read "
+    "by the sources cifar10_binary and cifar10_python"
 )
 
 
@@ -46,10 +48,11 @@ class _Layout(NamedTuple):
     """What there is, by the paths alone."""
 
     pictures: Mapping[str, _Place]
+    """Place of each file, by its path; whether it is a picture only its content shows."""
     class_names: tuple[str, ...]
 
 
-class ImageFolderSource(DataSource):
+class ImageFolderSource(RowSource):
     """The pictures of an image folder, as they are encoded, and the names of their classes."""
 
     def __init__(self, config: ImageFolderConfig) -> None:
@@ -72,12 +75,18 @@ class ImageFolderSource(DataSource):
     def row_counts(self) -> Mapping[Sequence[str], int]:
         return Counter(self._splits(place.split) for place in self._layout.pictures.values())
 
-    def rows(self) -> Iterator[Row]:
-        from components.example_gen.images import check_picture
+    def rows(self) -> Iterator[Row | BadRow]:
+        from components.example_gen.images import ALLOWED, picture_fault
 
         pictures = self._layout.pictures
         for path, content in self._files.contents(pictures):
-            check_picture(content, self._files.where(path))
+            if path.lower().endswith(_SUFFIXES):
+                fault, allowed = picture_fault(content), ALLOWED
+            else:
+                fault, allowed = "another kind of file", " ".join(_SUFFIXES)
+            if fault:
+                yield BadRow(self._files.where(path), "image", fault, allowed)
+                continue
             split, label = pictures[path]
             yield Row(self._splits(split), {"image": content, "label": label})
 
@@ -106,13 +115,16 @@ def _layout(files: Files) -> _Layout:
     """
     entries = list(files.entries())
     prefix = _prefix(entries)
+    in_splits = bool(_tops(entries, prefix) & set(_FOLDERS))
     pictures: dict[str, _Place] = {}
     folders: dict[str, str] = {}
     classes: dict[_Place, str] = {}
     for entry in entries:
         parts = entry.path.removeprefix(prefix).split("/")
         if f"{entry.path}/" == prefix or (len(parts) == 1 and not entry.is_folder):
-            continue  # the folder around it all; a README or a licence beside the splits
+            continue  # the folder around it all; a README or a licence beside the folders
+        if not in_splits:
+            parts.insert(0, "train")
         split = _FOLDERS.get(parts[0])
         if split is None:
             found, allowed = f"a folder {parts[0]!r}", ", ".join(_FOLDERS)
@@ -125,7 +137,6 @@ def _layout(files: Files) -> _Layout:
         if entry.is_folder and len(parts) == 2:
             classes.setdefault(place, entry.path)
         elif not entry.is_folder and len(parts) == 3:
-            _check_file(files, entry)
             pictures[entry.path] = place
             classes.setdefault(place, entry.path.rpartition("/")[0])
         else:
@@ -138,13 +149,6 @@ def _layout(files: Files) -> _Layout:
     return _Layout(pictures, _class_names(files, classes))
 
 
-def _check_file(files: Files, entry: Entry) -> None:
-    if not entry.path.lower().endswith(_SUFFIXES):
-        raise DataError.at(files.where(entry.path), "another kind of file", " ".join(_SUFFIXES))
-    if entry.size == 0:
-        raise DataError.at(files.where(entry.path), "an empty file", "a JPEG or PNG picture")
-
-
 def _class_names(files: Files, classes: Mapping[_Place, str]) -> tuple[str, ...]:
     """Returns the sorted names of the classes of train, which those of the others are among.
 
@@ -153,7 +157,7 @@ def _class_names(files: Files, classes: Mapping[_Place, str]) -> tuple[str, ...]
     """
     train = {place.label: path for place, path in classes.items() if place.split == "train"}
     if len(train) < 2:
-        found = f"{len(train)} classes in train"
+        found = f"{len(train)} classes to train on"
         raise DataError.at(str(files.root), found, f"two or more, as {_LAYOUT}")
     alike: dict[str, str] = {}
     for name, path in train.items():
@@ -173,7 +177,18 @@ def _class_names(files: Files, classes: Mapping[_Place, str]) -> tuple[str, ...]
 
 def _prefix(entries: Sequence[Entry]) -> str:
     """Returns the path of the one folder that everything is in, as in an archive of a folder."""
-    tops = {entry.path.split("/")[0] for entry in entries}
-    if len(tops) == 1 and not tops & set(_FOLDERS):
-        return f"{tops.pop()}/"
-    return ""
+    tops = _tops(entries)
+    if len(tops) != 1 or tops & set(_FOLDERS):
+        return ""
+    prefix = f"{tops.pop()}/"
+    return prefix if _tops(entries, prefix) else ""  # a class, where it holds no folders
+
+
+def _tops(entries: Sequence[Entry], prefix: str = "") -> set[str]:
+    """Returns the names of the folders that lie in the root, or in the folder of this path."""
+    inside = [
+        (entry.path.removeprefix(prefix).split("/"), entry.is_folder)
+        for entry in entries
+        if entry.path.startswith(prefix)
+    ]
+    return {parts[0] for parts, is_folder in inside if is_folder or len(parts) > 1}

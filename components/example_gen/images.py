@@ -1,29 +1,31 @@
-"""Encoded pictures, checked by the decoder that Transform and the served model use."""
+"""Encoded pictures, checked by the decoder that Transform and the served model use.
+
+JPEG and PNG alone: of what else TensorFlow decodes, it turns neither BMP nor GIF into grey, nor a
+grey BMP into colour, and of an animated GIF a classifier would see one frame.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
-from components.example_gen.source import DataError
+ALLOWED = "a JPEG or PNG picture"
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
-def check_picture(content: bytes, where: str) -> None:
-    """Decodes a picture to see that it can be.
-
-    Raises:
-        DataError: if it cannot, or is neither JPEG nor PNG.
-    """
-    allowed = "a JPEG or PNG picture"
+def picture_fault(content: bytes) -> str | None:
+    """Decodes a picture; returns what was found instead of one that can be, or None."""
+    if not content:
+        return "an empty file"
     if not content.startswith(_SIGNATURES):
-        raise DataError.at(where, f"a file that starts with {content[:8]!r}", allowed)
+        return f"a file that starts with {content[:8]!r}"
     try:
         tf.io.decode_image(content, channels=3, expand_animations=False)
     except tf.errors.InvalidArgumentError as error:
         reason = str(error.message).partition(" [Op:")[0].splitlines()[0]
-        raise DataError.at(where, f"a picture that does not decode ({reason})", allowed) from None
+        return f"a picture that does not decode ({reason})"
+    return None
 
 
 def encode_png(images: np.ndarray) -> list[bytes]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from components.example_gen.columns import COLUMNS
 from components.example_gen.config import SPLITS, SklearnConfig
-from components.example_gen.source import DataSource, Row
+from components.example_gen.row_source import RowSource
+from components.example_gen.source import Row
 
 
-class SklearnSource(DataSource):
+class SklearnSource(RowSource):
     """The rows of a bundled data set; all splits are taken from them by a hash."""
 
     class_names = None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class DataError(ValueError):
@@ -35,25 +38,48 @@ class BadRow(NamedTuple):
     """A row that no example can be made of, and why.
 
     Attributes:
-        where: the file, and the line or the record in it.
+        where: the file, and the line, row or record in it.
         column: the one at fault; "" where the row as a whole is.
         found: the value, or what else was found, as text.
         allowed: what could have stood there.
+        row: what was read of it, as text, where that can be shown.
     """
 
     where: str
     column: str
     found: str
     allowed: str
+    row: str = ""
+
+    def __str__(self) -> str:
+        column = f"column {self.column!r}: " if self.column else ""
+        return f"{self.where}: {column}found {self.found}; allowed: {self.allowed}"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that were read together, those that are examples and those that are none.
+
+    Attributes:
+        serialized: tf.Examples.
+        splits: the place in SPLITS of each example, [examples] int8.
+        digests: a hash of each example's content, [examples], any order that means nothing.
+        bad: the other rows.
+    """
+
+    serialized: Sequence[bytes]
+    splits: np.ndarray
+    digests: Sequence[bytes]
+    bad: Sequence[BadRow] = field(default=())
 
 
 class DataSource(abc.ABC):
-    """Where rows come from."""
+    """Where rows come from: pieces that can be read apart from each other, on any worker."""
 
     @property
     @abc.abstractmethod
     def columns(self) -> Sequence[str]:
-        """The names of the columns, known without reading the rows."""
+        """The names of the columns, the label's among them, known without reading the rows."""
 
     @property
     @abc.abstractmethod
@@ -72,14 +98,41 @@ class DataSource(abc.ABC):
     def fingerprint(self) -> str:
         """Returns a text that changes when the data do."""
 
-    @abc.abstractmethod
-    def row_counts(self) -> Mapping[Sequence[str], int]:
-        """Returns how many rows may fall into each set of splits, without reading them."""
+    def row_counts(self) -> Mapping[Sequence[str], int] | None:
+        """Returns how many rows may fall into each set of splits; None if that takes reading."""
+        return None
 
     @abc.abstractmethod
-    def rows(self) -> Iterator[Row | BadRow]:
-        """Yields every row, and what stands where one should.
+    def sample(self, count: int) -> list[Mapping[str, Any]]:
+        """Returns the first rows that are good: a value, or a list, by column; missing ones not.
 
         Raises:
-            DataError: if no further row can be read.
+            DataError: if no row can be read.
+        """
+
+    @abc.abstractmethod
+    def pieces(self) -> Sequence[Any]:
+        """Returns pieces of all the data, which can be pickled."""
+
+    def shards(self) -> int:
+        """Returns how many files each split of a piece is written to; each takes rows at random."""
+        return 1
+
+    def survey(self, piece: Any) -> Any:
+        """Returns what `read` needs to know of all the data, as far as this piece goes."""
+        return None
+
+    def merge(self, surveys: Sequence[Any]) -> Any:
+        """Returns the survey of all the data from those of its pieces; their order is no matter."""
+        return None
+
+    @abc.abstractmethod
+    def read(self, piece: Any, survey: Any) -> Iterator[Batch]:
+        """Yields the rows of a piece.
+
+        Args:
+            survey: that of all pieces, merged.
+
+        Raises:
+            DataError: if the piece cannot be read at all.
         """

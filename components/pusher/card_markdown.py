@@ -81,12 +81,18 @@ def _signatures(signatures: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _tensors(tensors: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the aliases with their types; those that follow each other share one."""
     described = [
-        (alias, f"{one['dtype']} {_shape(one['shape'])}") for alias, one in tensors.items()
+        (alias, f"{one['dtype']} {_shape(one['shape'])}{_or_nothing(one)}")
+        for alias, one in tensors.items()
     ]
     return "; ".join(
         f"{', '.join(alias for alias, _ in group)}: {kind}"
         for kind, group in itertools.groupby(described, key=lambda found: found[1])
     )
+
+
+def _or_nothing(tensor: Mapping[str, Any]) -> str:
+    """Says of an input that rows may lack it."""
+    return ", or nothing" if tensor.get("nullable") else ""
 
 
 def _shape(shape: Sequence[int | None] | None) -> str:

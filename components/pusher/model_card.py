@@ -22,6 +22,7 @@ from components.evaluator.verdict import checks
 from components.json_values import finite
 from components.pusher.card_markdown import card_markdown
 from components.statistics import row_counts
+from serving.missing_values import NULLABLE
 from serving.saved_model_file import read_signatures
 from serving.version_folders import MODEL_CARD
 from trainer_module.config import TaskConfig
@@ -129,9 +130,14 @@ def _tensors(infos: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         alias: {
             "dtype": tf.dtypes.as_dtype(infos[alias].dtype).name,
             "shape": _shape(tf.TensorShape(infos[alias].tensor_shape)),
+            **({"nullable": True} if _is_nullable(infos[alias]) else {}),
         }
         for alias in sorted(infos)
     }
+
+
+def _is_nullable(info: Any) -> bool:
+    return [dim.name for dim in info.tensor_shape.dim[:1]] == [NULLABLE]
 
 
 def _shape(shape: tf.TensorShape) -> Sequence[int | None] | None:

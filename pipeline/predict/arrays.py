@@ -12,21 +12,25 @@ import numpy as np
 from pipeline.predict.rows import Cell, Row
 from serving.array_values import STRING, as_array
 from serving.client.metadata import Signature, TensorSpec
+from serving.missing_values import complete
 
 
 def to_arrays(batch: Sequence[Row], signature: Signature) -> dict[str, np.ndarray]:
     """Returns an array for each input, the batch first.
 
-    Features that are no inputs are left out.
+    Features that are no inputs are left out. Of a nullable input a row may have None, an empty
+    cell, or nothing.
 
     Raises:
-        ConfigError: if a row lacks an input, or one is of another type or shape.
+        ConfigError: if a row lacks an input that is not nullable, or all inputs, or one is of
+            another type or shape.
     """
     for row in batch:
         missing = [name for name in signature.inputs if name not in row.features]
-        if missing:
+        needed = [name for name in missing if not signature.inputs[name].nullable]
+        if needed or (missing and len(missing) == len(signature.inputs)):
             allowed = f"rows with {', '.join(signature.inputs)}"
-            raise row.refused("fields", f"no {', '.join(missing)}", allowed)
+            raise row.refused("fields", f"no {', '.join(needed or missing)}", allowed)
     return {name: _column(batch, name, spec) for name, spec in signature.inputs.items()}
 
 
@@ -52,7 +56,7 @@ def _raise_for_one(
             found = str(error) if isinstance(error, _WrongShape) else _short(value)
             raise row.refused(name, found, _allowed(spec)) from error
         first = first or shape
-        if shape != first:
+        if shape != first and not spec.nullable:
             allowed = f"{list(first)}, as the rows before it in the batch; or --batch 1"
             raise row.refused(name, f"shape {list(shape)}", allowed)
 
@@ -69,6 +73,8 @@ def _fitting(values: Sequence[Any], spec: TensorSpec) -> np.ndarray:
     """
     if spec.dtype is None:
         raise TypeError(f"an input of {spec}")
+    if spec.nullable and spec.shape is not None:
+        values = complete(values, spec.dtype, len(spec.shape))
     array = as_array(values, spec.dtype)
     if spec.shape is not None:
         wanted = spec.shape[1:]
@@ -82,17 +88,21 @@ def _fitting(values: Sequence[Any], spec: TensorSpec) -> np.ndarray:
 
 def _value(row: Row, name: str, spec: TensorSpec) -> Any:
     """Returns a row's value; a cell's text as the input takes it: as it is, or as JSON."""
-    value = row.features[name]
+    value = row.features.get(name) if spec.nullable else row.features[name]
     if not isinstance(value, Cell):
         return value
+    if spec.nullable and not value:
+        return None
     is_text = spec.dtype == STRING
     is_single = spec.shape is not None and len(spec.shape) == 1
     if is_text and is_single and not value.startswith('{"b64"'):
         return str(value)
     try:
-        return _with_bytes(json.loads(value))
+        found = _with_bytes(json.loads(value))
     except (ValueError, TypeError):
         return str(value)
+    is_list_or_bytes = isinstance(found, (list, bytes))
+    return str(value) if is_text and spec.nullable and not is_list_or_bytes else found
 
 
 def _with_bytes(value: Any) -> Any:
@@ -105,7 +115,8 @@ def _with_bytes(value: Any) -> Any:
 
 def _allowed(spec: TensorSpec) -> str:
     """Returns what a row may have, the batch dimension aside."""
-    return str(TensorSpec(spec.dtype, None if spec.shape is None else spec.shape[1:]))
+    shape = None if spec.shape is None else spec.shape[1:]
+    return str(TensorSpec(spec.dtype, shape, spec.nullable))
 
 
 def _short(value: Any) -> str:

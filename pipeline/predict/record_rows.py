@@ -91,12 +91,16 @@ def _features(record: bytes, signature: Signature, row: Row) -> dict[str, Any]:
         given = features_of(parse_example(record))
     except ValueError as error:
         raise row.refused("bytes", "bytes that do not parse", "a tf.Example") from error
-    features: dict[str, Any] = {}
+    # All at once may be missing: it is the record that says so.
+    features: dict[str, Any] = {n: None for n, spec in signature.inputs.items() if spec.nullable}
     for name, values in given.items():
         spec = signature.inputs.get(name)
         shape = None if spec is None or spec.shape is None else spec.shape[1:]
         features[name] = values
-        if shape == ():
+        if spec is not None and spec.nullable:
+            if shape == () and len(values) > 1:
+                raise row.refused(name, f"{len(values)} values", "one, or none")
+        elif shape == ():
             if len(values) != 1:
                 raise row.refused(name, f"{len(values)} values", "one")
             features[name] = values[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,11 +50,9 @@ def sample_features(version: Path, count: int) -> list[Mapping[str, Any]]:
         allowed = "a version that says what it was trained on; or ROWS instead"
         raise ConfigError(Problem(str(version), key, f"data {section}", allowed)) from error
     try:
-        rows = list(itertools.islice(make_source(data).rows(), count))
+        rows = make_source(data).sample(count)
     except DataError as error:
         found, _, allowed = str(error).partition("; allowed: ")
         allowed += "; or ROWS instead, where the data are not at hand"
         raise ConfigError(Problem(str(version), key, found, allowed)) from error
-    return [
-        {name: value for name, value in row.features.items() if name != data.label} for row in rows
-    ]
+    return [{name: value for name, value in row.items() if name != data.label} for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -10,9 +11,14 @@ from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.portable import runtime_parameter_utils
 
+from components.anomaly_gate.verdict import AnomaliesFound
+from components.example_gen.source import DataError
 from pipeline.lineage import Lineage
 from trainer_module.progress import emit
 from trainer_module.stopping import Interrupted
+
+VERDICT = "verdict"
+"""Property of an execution of the gate that stopped the run: what it found, as JSON."""
 
 
 class _ReportingNode(beam_dag_runner.PipelineNodeAsDoFn):
@@ -24,19 +30,27 @@ class _ReportingNode(beam_dag_runner.PipelineNodeAsDoFn):
         try:
             super()._run_node()
         except BaseException as error:
+            if isinstance(error, AnomaliesFound):
+                # A failed execution has no output to hold it.
+                with metadata.Metadata(self._mlmd_connection_config) as handle:
+                    self._lineage(handle).note(node, VERDICT, json.dumps(error.verdict))
             emit(
                 "node_failed",
                 node=node,
                 seconds=time.monotonic() - began,
-                cause=one_line(error),
+                cause=str(error) if isinstance(error, DataError) else one_line(error),
                 interrupted=isinstance(error, KeyboardInterrupt),
                 stopped=isinstance(error, Interrupted),
+                verdict=error.verdict if isinstance(error, AnomaliesFound) else None,
             )
             raise
-        run_id = self._pipeline_runtime_spec.pipeline_run_id.field_value.string_value
         with metadata.Metadata(self._mlmd_connection_config) as handle:
-            state = Lineage(handle.store, self._pipeline_info.id, run_id).node_state(node)
+            state = self._lineage(handle).node_state(node)
         emit("node_end", node=node, seconds=time.monotonic() - began, state=state)
+
+    def _lineage(self, handle: metadata.Metadata) -> Lineage:
+        run_id = self._pipeline_runtime_spec.pipeline_run_id.field_value.string_value
+        return Lineage(handle.store, self._pipeline_info.id, run_id)
 
 
 class LocalRunner(beam_dag_runner.BeamDagRunner):

@@ -25,7 +25,7 @@ def to_examples(examples: Examples) -> list[Any]:
     """Returns a message for each example.
 
     Whole numbers and booleans are int64 features, other numbers float, text and bytes are bytes; a
-    feature whose value is None is left out.
+    feature whose value is None, or a list of none, is left out.
 
     Raises:
         ServingClientError: INVALID_ARGUMENT, if one cannot be made an Example.
@@ -83,7 +83,7 @@ def _to_example(row: Any, number: int) -> Any:
     for name, value in row.items():
         if value is not None:
             try:
-                _set_feature(example.features.feature[name], value)
+                _set_feature(example.features.feature, name, value)
             except (TypeError, ValueError) as error:
                 raise invalid_argument(
                     f"{where}: {name}: {error}; allowed: numbers, or text and bytes"
@@ -91,12 +91,15 @@ def _to_example(row: Any, number: int) -> Any:
     return example
 
 
-def _set_feature(feature: Any, value: Any) -> None:
+def _set_feature(features: Any, name: str, value: Any) -> None:
     if isinstance(value, (str, bytes)):
         value = [value]
     # NumPy's own text would lose the zero bytes at an end.
     holds_text = isinstance(value, (list, tuple)) and value and isinstance(value[0], (str, bytes))
     array = np.asarray(value, object if holds_text else None).reshape(-1)
+    if not array.size:
+        return
+    feature = features[name]
     if array.dtype.kind in "biu":
         feature.int64_list.value.extend(array.tolist())
     elif array.dtype.kind == "f":

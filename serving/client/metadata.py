@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from serving.array_values import STRING
 from serving.client.api import MESSAGES
+from serving.missing_values import NULLABLE
 from serving.saved_model_graph import for_requests, served_signatures
 from serving.tensor_protos import DTYPE_NAMES, DTYPES, dtype_name
 
@@ -61,17 +62,19 @@ class TensorSpec:
     Attributes:
         dtype: NumPy's; strings are objects. None if it is of no type that a client can hold.
         shape: None for any size, and for any rank in place of the whole.
+        nullable: whether rows may lack it; NaN or the empty text is sent in its place.
     """
 
     dtype: np.dtype | None
     shape: tuple[int | None, ...] | None
+    nullable: bool = False
 
     def __str__(self) -> str:
         name = "a type that no array has" if self.dtype is None else dtype_name(self.dtype)
         if self.shape is None:
             return f"{name} of any shape"
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
-        return f"{name} of shape [{sizes}]"
+        return f"{name} of shape [{sizes}]" + (", or nothing" if self.nullable else "")
 
 
 @dataclass(frozen=True)
@@ -173,14 +176,18 @@ def _specs(infos: Mapping[str, Any], read: Callable[[Any], TensorSpec]) -> dict[
 def _spec_of_proto(info: Any) -> TensorSpec:
     shape = info.tensor_shape
     sizes = None if shape.unknown_rank else tuple(_size(dim.size) for dim in shape.dim)
-    return TensorSpec(DTYPES.get(info.dtype), sizes)
+    names = [dim.name for dim in shape.dim[:1]]
+    return TensorSpec(DTYPES.get(info.dtype), sizes, names == [NULLABLE])
 
 
 def _spec_of_json(info: Mapping[str, Any]) -> TensorSpec:
     shape = info.get("tensor_shape", {})
-    sizes = tuple(_size(int(dim.get("size", 0))) for dim in shape.get("dim", []))
+    dims = shape.get("dim", [])
+    sizes = tuple(_size(int(dim.get("size", 0))) for dim in dims)
     return TensorSpec(
-        DTYPE_NAMES.get(info.get("dtype", "")), None if shape.get("unknown_rank") else sizes
+        DTYPE_NAMES.get(info.get("dtype", "")),
+        None if shape.get("unknown_rank") else sizes,
+        [dim.get("name") for dim in dims[:1]] == [NULLABLE],
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving.lite.comparison import Arrays
+from serving.missing_values import NULLABLE
 
 _EXACT = 1e-5
 """Largest deviation, relative to the values' range, from what is called a scaling."""
@@ -61,8 +62,11 @@ def find_normalizations(
 def _raw_values(feature: Any, examples: Sequence[bytes], name: str) -> np.ndarray | None:
     """Returns a raw feature of serialized examples as numbers, [rows, ...].
 
-    Encoded pictures are decoded. None for other strings, and for pictures of several sizes.
+    Encoded pictures are decoded. None for other strings, for pictures of several sizes, and where
+    rows may lack it.
     """
+    if [dimension.name for dimension in feature.tensor_shape.dim[:1]] == [NULLABLE]:
+        return None
     shape = [dimension.size for dimension in feature.tensor_shape.dim][1:]
     dtype = tf.dtypes.as_dtype(feature.dtype)
     spec = {name: tf.io.FixedLenFeature(shape, dtype)}

@@ -17,7 +17,7 @@ import yaml
 
 from pipeline.config import RunConfig
 from pipeline.config_file import load_config
-from trainer_module.tasks import load_task_class
+from trainer_module.tasks import load_task_class, make_task
 
 
 def _shell_lines(text: str) -> list[str]:
@@ -118,27 +118,39 @@ def test_configuration_page_names_every_key(repository):
         return found
 
     missing = [key for key in keys(RunConfig) if f"`{key}`" not in page and f".{key}`" not in page]
-    sections = ["data", "task", "transform", "train", "evaluate", "serve", "lite", "beam"]
+    sections = [
+        "data",
+        "schema",
+        "validate",
+        "task",
+        "transform",
+        "train",
+        "evaluate",
+        "serve",
+        "lite",
+        "beam",
+    ]
     assert not missing
     assert all(f"`{section}`" in page for section in sections)
 
 
-def test_images_page_shows_a_configuration_that_holds_and_every_option(repository, tmp_path):
+def test_images_page_shows_configurations_that_hold_and_every_option(repository, tmp_path):
     page = (repository / "docs" / "images.md").read_text()
-    (name, text) = re.search(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL).groups()
-    (tmp_path / name).write_text(text)
-    config = load_config(str(tmp_path / name))
-    assert f"tapeline run {name}" in page
-    assert config.task.options["classes"] == config.transform.options["classes"]
+    shown = re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL)
+    assert [name for name, _ in shown] == ["animals.yaml", "mnist.yaml", "fashion.yaml"]
+    assert f"tapeline run {shown[0][0]}" in page
+    for name, text in shown:
+        (tmp_path / name).write_text(text)
+        config = load_config(str(tmp_path / name))
+        task = make_task(config.task)
+        assert list(task.class_names) == config.task.options["classes"]
 
-    options = inspect.signature(load_task_class("cifar10")).parameters
-    shown = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
-    assert shown.keys() == options.keys()
+    options = inspect.signature(load_task_class("image")).parameters
+    cells = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert cells.keys() == options.keys()
     for name, parameter in options.items():
         if name != "classes":
-            expected = parameter.default
-            found = yaml.safe_load(shown[name].strip("`"))
-            assert (tuple(found) if isinstance(found, list) else found) == expected
+            assert yaml.safe_load(cells[name].strip("`")) == parameter.default
 
 
 def test_adversarial_page_shows_phases_that_work_and_every_option(repository):

@@ -13,6 +13,7 @@ NODES = {
     "StatisticsGen",
     "SchemaGen",
     "ExampleValidator",
+    "AnomalyGate",
     "Transform",
     "Trainer",
     "Evaluator",

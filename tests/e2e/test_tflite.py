@@ -90,7 +90,6 @@ def test_cifar10s_network_when_run_with_lite_then_the_variants_hold(tapeline, re
         "run", str(repository / "configs" / "cifar10.yaml"), "--json",
         "--set", f"data.path={tmp_path / 'pictures'}",
         "--set", f"task.options.classes={classes}",
-        "--set", f"transform.options={{classes: {classes}}}",
         "--set", "train.epochs=4", "--set", "train.input={}",
         "--set", "evaluate.metrics=[{name: accuracy, head: class, at_least: 0.9}]",
         "--set", "lite={}",

@@ -13,6 +13,7 @@ SHORT_NAMES = {
     "digits": "trainer_module.tasks.digits.Digits",
     "breast_cancer": "trainer_module.tasks.breast_cancer.BreastCancer",
     "gan": "trainer_module.tasks.gan.Gan",
+    "image": "trainer_module.tasks.image.Image",
     "cifar10": "trainer_module.tasks.cifar10.Cifar10",
     "tabular": "trainer_module.tasks.tabular.Tabular",
 }

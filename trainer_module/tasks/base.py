@@ -169,6 +169,11 @@ class Task(abc.ABC):
     """What made the task; None for one that was not made from a configuration."""
 
     @property
+    def label_values(self) -> Sequence[str | int] | None:
+        """What the raw label of a row may be; rows with another are bad. None: anything finite."""
+        return None
+
+    @property
     @abc.abstractmethod
     def heads(self) -> Sequence[Head]:
         """The heads, one loss each; the total is their weighted sum."""

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from components.example_gen.cifar10_binary import RECORD, Cifar10BinarySource
 from components.example_gen.config import Cifar10BinaryConfig
-from components.example_gen.source import DataError
+from components.example_gen.source import BadRow, DataError
 
 NAMES = ("airplane", "automobile", "bird")
 BATCHES = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
@@ -96,16 +96,20 @@ def test_check_when_there_is_nothing_then_says_where_the_data_are(tmp_path):
     assert "https://www.cs.toronto.edu/~kriz/cifar.html" in found
 
 
-def test_rows_when_a_record_is_of_no_class_then_names_file_and_record(write_folder):
+def test_rows_when_a_record_is_of_no_class_then_is_a_bad_row(write_folder):
     records = RECORDS["data_batch_4.bin"].copy()
     records[2, 0] = 3
     root = write_folder({**FILES, "data_batch_4.bin": records.tobytes()})
-    with pytest.raises(DataError) as caught:
-        list(source(root).rows())
-    assert str(caught.value) == (
-        f"{root}/data_batch_4.bin: record 3: class 3; "
-        "allowed: 0 to 2, the lines of batches.meta.txt"
+    rows = list(source(root).rows())
+    (bad,) = [row for row in rows if isinstance(row, BadRow)]
+    assert bad == (
+        f"{root}/data_batch_4.bin: record 3",
+        "label",
+        "class 3",
+        "0 to 2, the names in batches.meta.txt",
     )
+    assert rows.index(bad) == 14
+    assert len(rows) == 24
 
 
 def test_fingerprint_when_a_file_changes_then_is_another(write_folder):

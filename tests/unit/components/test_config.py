@@ -4,13 +4,19 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from components.example_gen.cifar10_binary import Cifar10BinarySource
+from components.example_gen.cifar10_python import Cifar10PythonSource
 from components.example_gen.config import (
     Cifar10BinaryConfig,
+    Cifar10PythonConfig,
     DataConfig,
+    IdxConfig,
     ImageFolderConfig,
+    NpzConfig,
     SklearnConfig,
 )
+from components.example_gen.idx import IdxSource
 from components.example_gen.image_folder import ImageFolderSource
+from components.example_gen.npz import NpzSource
 from components.example_gen.sklearn_source import SklearnSource
 from components.example_gen.sources import make_source
 
@@ -28,6 +34,9 @@ SECTIONS = TypeAdapter(DataConfig)
         ),
         ({"source": "image_folder", "path": "x"}, ImageFolderConfig, ImageFolderSource),
         ({"source": "cifar10_binary", "path": "x"}, Cifar10BinaryConfig, Cifar10BinarySource),
+        ({"source": "cifar10_python", "path": "x"}, Cifar10PythonConfig, Cifar10PythonSource),
+        ({"source": "idx", "path": "x", "classes": ["a", "b"]}, IdxConfig, IdxSource),
+        ({"source": "npz", "path": "x", "label": "y"}, NpzConfig, NpzSource),
     ],
 )
 def test_data_config_when_it_names_a_source_then_is_of_its_kind(section, config, source):
@@ -63,7 +72,21 @@ def test_data_config_when_a_value_is_not_allowed_then_names_its_key(bad):
 @pytest.mark.parametrize(
     "bad", [{"path": ""}, {"label": "class"}, {"limit": 5}, {"splits": {"test": 0}}], ids=str
 )
-@pytest.mark.parametrize("source", ["image_folder", "cifar10_binary"])
+@pytest.mark.parametrize("source", ["image_folder", "cifar10_binary", "cifar10_python", "idx"])
 def test_data_config_when_a_value_of_pictures_is_not_allowed_then_names_its_key(source, bad):
     with pytest.raises(ValidationError, match=next(iter(bad))):
         SECTIONS.validate_python({"source": source, "path": "x", **bad})
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"source": "idx", "path": "x", "classes": ["alone"]},
+        {"source": "idx", "path": "x", "classes": [0, 1]},
+        {"source": "npz", "path": "x", "classes": ["a", "b"]},
+    ],
+    ids=str,
+)
+def test_data_config_when_classes_are_not_allowed_then_names_them(section):
+    with pytest.raises(ValidationError, match="classes"):
+        SECTIONS.validate_python(section)

@@ -9,12 +9,20 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.example_gen import sklearn_source
 from components.example_gen.component import SourceExampleGen
-from components.example_gen.config import SPLITS, ImageFolderConfig, SklearnConfig, SplitsConfig
+from components.example_gen.config import (
+    SPLITS,
+    CsvConfig,
+    ImageFolderConfig,
+    SklearnConfig,
+    SplitsConfig,
+)
 from components.example_gen.examples import split_counts, to_example
 from components.example_gen.executor import Executor
+from components.example_gen.intake import read_intake
 from components.example_gen.sklearn_source import load_columns, rows
-from components.example_gen.source import DataError
+from components.example_gen.source import BadRow, DataError
 from components.example_gen.sources import make_source
+from components.example_gen.tables import csv_reader
 
 DATA = SklearnConfig(
     dataset="breast_cancer",
@@ -29,14 +37,14 @@ def canonical(example):
     return example.SerializeToString(deterministic=True)
 
 
-def write(folder, data=DATA):
+def write(folder, data=DATA, label_values=None):
     """Runs the component's executor; returns the Examples artifact."""
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"]
     )
-    properties = dict(SourceExampleGen(data, "", code="hash").exec_properties)
+    properties = dict(SourceExampleGen(data, "", "hash", label_values).exec_properties)
     Executor(context).Do({}, {"examples": [examples]}, properties)
     return examples
 
@@ -74,7 +82,7 @@ def test_executor_when_run_then_the_artifact_names_its_splits(artifact_of_data):
 
 def test_split_counts_when_the_component_has_run_then_are_the_rows_it_wrote(written):
     counts = {split: len(examples) for split, examples in written.items()}
-    assert split_counts(make_source(DATA), DATA.splits) == counts
+    assert split_counts(make_source(DATA)) == counts
     assert min(counts.values()) > 0
 
 
@@ -144,7 +152,7 @@ def test_executor_when_a_source_has_a_test_split_then_it_is_kept_and_train_is_di
     assert images["train"] | images["eval"] == {picture(i) for i in range(40)}
     assert not images["train"] & images["eval"]
     assert len(images["train"]) > len(images["eval"]) > 0
-    assert split_counts(make_source(pictures), pictures.splits) == {
+    assert split_counts(make_source(pictures)) == {
         split: len(examples) for split, examples in found.items()
     }
 
@@ -152,5 +160,117 @@ def test_executor_when_a_source_has_a_test_split_then_it_is_kept_and_train_is_di
 def test_executor_when_a_picture_does_not_decode_then_the_error_names_it(write_tar, tmp_path):
     files = {f"train/{name}/1.png": b"no picture" for name in ("cat", "dog")}
     data = ImageFolderConfig(source="image_folder", path=str(write_tar(files)))
-    with pytest.raises(DataError, match=r"data\.tar: train/cat/1\.png: a file that starts with"):
+    with pytest.raises(DataError, match=r"data\.tar: train/cat/1\.png: found a file that starts"):
         write(tmp_path / "examples", data)
+
+
+GOOD = "".join(f"{i},{i % 2}\n" for i in range(60))
+
+
+@pytest.fixture
+def csv_data(tmp_path):
+    """Writes a CSV of 60 good rows and others; returns its configuration."""
+
+    def make(bad, **keys):
+        path = tmp_path / "data.csv"
+        path.write_bytes(b"x,y\n" + GOOD.encode() + bad)
+        data = {"source": "csv", "path": str(path), "label": "y", "columns": {"x": "int"}}
+        return CsvConfig.model_validate(data | keys)
+
+    return make
+
+
+BAD = {
+    "a row with too few cells": (b"7\n", "line 62: found 1 cells; allowed: 2, as the header has"),
+    "another encoding": (
+        b"\xe9,1\n",
+        r"line 62: column 'x': found b'\xe9'; allowed: text in utf-8",
+    ),
+    "no label": (b"7,\n", "line 62: column 'y': found nothing; allowed: a label in every row"),
+    "a label out of range": (b"7,2\n", "line 62: column 'y': found '2'; allowed: one of 0, 1"),
+    "a value of another type": (
+        b"a,1\n",
+        "line 62: column 'x': found 'a'; allowed: a whole number of 64 bits",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_executor_when_a_row_is_bad_and_the_policy_is_fail_then_says_which_and_why(
+    csv_data, tmp_path, kind
+):
+    content, message = BAD[kind]
+    data = csv_data(content)
+    with pytest.raises(DataError) as error:
+        write(tmp_path / "examples", data, label_values=[0, 1])
+    assert str(error.value) == (
+        f"{data.path}: 1 of 61 rows are bad; allowed: none, since data.bad_rows is fail; "
+        f"quarantine puts them aside\n  {data.path}: {message}"
+    )
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_executor_when_a_row_is_bad_and_the_policy_is_quarantine_then_it_is_put_aside_and_counted(
+    csv_data, tmp_path, kind
+):
+    content, message = BAD[kind]
+    data = csv_data(content, bad_rows="quarantine", max_bad_fraction=0.05)
+    examples = write(tmp_path / "examples", data, label_values=[0, 1])
+    intake = read_intake(examples.uri)
+    assert intake.bad == 1
+    assert intake.rows == 61
+    assert intake.first_bad == [f"{data.path}: {message}"]
+    assert {split: len(rows) for split, rows in read(examples).items()} == intake.splits
+    (aside,) = (tmp_path / "examples" / "quarantine").iterdir()
+    (line,) = aside.read_text().splitlines()
+    row = BadRow(**json.loads(line))
+    assert str(row) == f"{data.path}: {message}"
+    assert row.row.encode("latin-1", "replace") == content.strip().replace(b"\xe9", rb"\udce9")
+
+
+def test_executor_when_more_rows_are_bad_than_allowed_then_shows_the_first_and_counts_the_others(
+    csv_data, tmp_path
+):
+    data = csv_data(b"7\n" * 20, bad_rows="quarantine", max_bad_fraction=0.05)
+    with pytest.raises(DataError) as error:
+        write(tmp_path / "examples", data)
+    first, *rows = str(error.value).splitlines()
+    assert first.endswith("20 of 80 rows are bad; allowed: at most 5.00%, as "
+                          "data.max_bad_fraction says")  # fmt: skip
+    assert [row.partition(": ")[2].partition(":")[0] for row in rows[:10]] == [
+        f"line {line}" for line in range(62, 72)
+    ]
+    assert rows[10:] == ["  and 10 more"]
+
+
+def test_executor_when_a_split_gets_no_rows_then_says_which(csv_data, tmp_path):
+    data = csv_data(b"", splits={"by": "group", "column": "y"})
+    with pytest.raises(
+        DataError, match=r"no rows in split '.*' of 60 rows; allowed: a row or more"
+    ):
+        write(tmp_path / "examples", data)
+
+
+def test_executor_when_a_file_is_read_in_parts_then_the_rows_are_those_of_the_whole(
+    csv_data, tmp_path, monkeypatch
+):
+    data = csv_data(b"")
+    whole = read(write(tmp_path / "whole", data))
+    monkeypatch.setattr(csv_reader.CsvReader.__init__, "__defaults__", (",", "utf-8", 50))
+    examples = write(tmp_path / "parts", data)
+    assert len(list((tmp_path / "parts" / "Split-train").iterdir())) > 3
+    for split, found in read(examples).items():
+        assert sorted(map(canonical, found)) == sorted(map(canonical, whole[split]))
+
+
+def test_executor_when_a_picture_does_not_decode_and_the_policy_is_quarantine_then_goes_on(
+    picture, write_folder, tmp_path
+):
+    files = {f"train/{'cat' if i % 2 else 'dog'}/{i}.png": picture(i) for i in range(60)}
+    root = write_folder(files | {"train/cat/bad.png": b"no picture"})
+    data = ImageFolderConfig(
+        source="image_folder", path=str(root), bad_rows="quarantine", max_bad_fraction=0.1
+    )
+    intake = read_intake(write(tmp_path / "examples", data).uri)
+    assert (intake.bad, intake.rows) == (1, 61)
+    assert "train/cat/bad.png" in intake.first_bad[0]

@@ -3,9 +3,10 @@
 import pytest
 
 from components.example_gen.config import SPLITS, SklearnConfig, SplitsConfig
-from components.example_gen.examples import least_counts, split_counts, split_of, to_example
+from components.example_gen.examples import least_counts, split_counts, to_example
 from components.example_gen.sklearn_source import load_columns
 from components.example_gen.sources import make_source
+from components.example_gen.splitting import digests, hashed
 
 SHARES = SplitsConfig(train=70, eval=10, test=20)
 
@@ -34,6 +35,11 @@ def test_to_example_when_a_value_is_of_no_kind_then_names_column_and_value(value
     assert str(error.value) == f"column 'bad': found {value!r}; allowed: numbers, text or bytes"
 
 
+def split_of(content, candidates, shares, seed=0):
+    (place,) = hashed(digests([content], seed), candidates, shares)
+    return SPLITS[place]
+
+
 @pytest.mark.parametrize("candidates", [SPLITS, ("train", "eval"), ("train", "test"), ("test",)])
 def test_split_when_some_splits_are_candidates_then_they_share_as_the_config_says(candidates):
     found = [split_of(b"%d" % number, candidates, SHARES) for number in range(2000)]
@@ -51,10 +57,16 @@ def test_split_when_all_are_candidates_then_is_the_one_of_tfx():
     assert split_of(b"row", SPLITS, SplitsConfig(train=23, eval=1, test=76)) == "test"
 
 
+def test_split_when_the_seed_is_another_then_so_are_the_splits():
+    rows = [b"%d" % number for number in range(200)]
+    found = [[split_of(row, SPLITS, SHARES, seed) for row in rows] for seed in (0, 1, 2)]
+    assert found[0] != found[1] != found[2] != found[0]
+
+
 @pytest.mark.parametrize("dataset", ["digits", "breast_cancer"])
 def test_split_counts_when_all_rows_are_taken_then_shares_are_about_those_of_the_config(dataset):
-    data = make_source(SklearnConfig(dataset=dataset, label="x"))
-    counts = split_counts(data, SplitsConfig(train=8, eval=1, test=1))
+    splits = SplitsConfig(train=8, eval=1, test=1)
+    counts = split_counts(make_source(SklearnConfig(dataset=dataset, label="x", splits=splits)))
     total = sum(counts.values())
     assert total == len(next(iter(load_columns(dataset).values())))
     assert counts["train"] / total == pytest.approx(0.8, abs=0.05)
@@ -63,8 +75,8 @@ def test_split_counts_when_all_rows_are_taken_then_shares_are_about_those_of_the
 
 @pytest.mark.parametrize("dataset", ["digits", "breast_cancer"])
 def test_least_counts_when_rows_are_many_then_are_below_the_counts_but_near(dataset):
-    source = make_source(SklearnConfig(dataset=dataset, label="x"))
-    least, counts = least_counts(source, SHARES), split_counts(source, SHARES)
+    source = make_source(SklearnConfig(dataset=dataset, label="x", splits=SHARES))
+    least, counts = least_counts(source, SHARES), split_counts(source)
     for split in SPLITS:
         assert 0 < least[split] <= counts[split]
     assert least["train"] > 0.8 * counts["train"]

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import math
+import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from markdown_it import MarkdownIt
 import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
 import tensorflow as tf  # isort: skip
+from tensorflow.core.protobuf import saved_model_pb2  # isort: skip
 from tensorflow_metadata.proto.v0 import statistics_pb2  # isort: skip
 from tfx.types import standard_artifacts  # isort: skip
 
@@ -267,3 +269,20 @@ def test_markdown_when_a_value_is_nested_then_shows_it_as_json(card):
         *("splits", '{"train": 70, "limit": null}'),
         *("classes", '["a", "b"]'),
     ]
+
+
+def test_card_when_rows_may_lack_an_input_then_says_so(saved_model, artifact, tmp_path):
+    path = tmp_path / "model" / "saved_model.pb"
+    shutil.copytree(saved_model, path.parent)
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    text = model.meta_graphs[0].signature_def["lengths"].inputs["text"]
+    text.tensor_shape.dim[0].name = "nullable"
+    path.write_bytes(model.SerializeToString())
+    artifacts = {"model": artifact(standard_artifacts.Model, 7)}
+    found = make_card("hand", "d1", path.parent, {}, None, artifacts, None, None)
+    assert found["signatures"]["lengths"]["inputs"] == {
+        "anything": {"dtype": "float32", "shape": None},
+        "text": {"dtype": "string", "shape": [None], "nullable": True},
+    }
+    shown = "anything: float32 of any shape; text: string (any), or nothing"
+    assert shown in cells(found, "Signatures")

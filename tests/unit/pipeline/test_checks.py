@@ -59,7 +59,8 @@ def test_inputs_when_several_are_bad_then_names_each(load) -> None:
         "run.yaml: data.label: found 'cat'; allowed: a column of the data: image, digit",
         "run.yaml: evaluate.slices.1: found 'colour'; allowed: a column of the data: image, digit",
         "run.yaml: task.name: found 'cats'; "
-        "allowed: digits, breast_cancer, gan, cifar10, tabular, or the dotted path of a Task class",
+        "allowed: digits, breast_cancer, gan, image, cifar10, tabular, "
+        "or the dotted path of a Task class",
     ]
 
 

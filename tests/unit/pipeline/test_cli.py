@@ -56,7 +56,10 @@ class Bad:
 
 
 NO_THRESHOLD = [{"name": "accuracy", "head": "class"}]
-TASKS = "allowed: digits, breast_cancer, gan, cifar10, tabular, or the dotted path of a Task class"
+TASKS = (
+    "allowed: digits, breast_cancer, gan, image, cifar10, tabular, or the dotted path of a Task "
+    "class"
+)
 BATCH_SIZES = "serve.batching.allowed_batch_sizes"
 
 LIGHT = {
@@ -227,14 +230,14 @@ def test_help_when_asked_then_gives_the_commands_and_exit_codes(tmp_path, tapeli
     text = " ".join(tapeline("--help", cwd=tmp_path).stdout.split())
 
     for command in (
-        "run", "predict", "versions", "promote", "rollback", "serve", "request-sample",
-        "tune-batching", "tflite", "runs", "doctor",
+        "run", "check", "schema", "predict", "versions", "promote", "rollback", "serve",
+        "request-sample", "tune-batching", "tflite", "runs", "doctor",
     ):  # fmt: skip
         assert f" {command} " in text
     assert (
         "Exit codes: 0 pushed or nothing new, 1 failed, 2 bad configuration or input, "
-        "4 not blessed or refused, 130 interrupted, 143 stopped by SIGTERM with the training "
-        "saved." in text
+        "3 anomalies in the data, 4 not blessed or refused, 130 interrupted, 143 stopped "
+        "by SIGTERM with the training saved." in text
     )
 
 

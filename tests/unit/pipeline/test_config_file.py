@@ -179,7 +179,7 @@ def test_set_when_it_misspells_a_key_of_a_source_then_names_the_set(write_config
 def test_load_when_no_key_is_near_then_only_lists_them(path) -> None:
     (problem,) = problems(path, "qqqq=1")
     assert "did you mean" not in problem
-    assert "allowed: known keys: name, root, cache, data, task" in problem
+    assert "allowed: known keys: name, root, cache, data, schema" in problem
 
 
 def test_load_when_several_keys_are_wrong_then_lists_them_all(write_config) -> None:

@@ -61,6 +61,16 @@ def test_plain_when_a_node_fails_then_records_which_and_why(plain, stream) -> No
     assert plain.failure == {"node": "Trainer", "cause": "ValueError: no"}
 
 
+def test_plain_when_the_gate_stops_then_is_no_failure_and_keeps_what_was_found(
+    plain, stream
+) -> None:
+    verdict = {"findings": [], "acceptance": None}
+    emit("node_failed", node="AnomalyGate", seconds=0.1, cause="1 anomaly", verdict=verdict)
+
+    assert stream.getvalue().split() == ["AnomalyGate", "stopped", "0.1", "s"]
+    assert plain.verdict == verdict
+
+
 def test_plain_when_a_lookup_ends_then_says_nothing_unless_it_fails(plain, stream) -> None:
     emit("node_begin", node="Baseline")
     emit("node_end", node="Baseline", seconds=0.1, state="done")

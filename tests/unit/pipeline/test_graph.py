@@ -38,6 +38,71 @@ def test_example_gen_when_a_file_of_the_data_changes_then_is_another_to_the_cach
     assert properties() != before
 
 
+@pytest.fixture
+def graph(repository, tmp_path, monkeypatch):
+    """Returns the components of the ready digits job under overrides, by their ids."""
+    from pipeline.graph import build_pipeline
+    from trainer_module.tasks import make_task
+
+    monkeypatch.chdir(tmp_path)
+
+    def build(*overrides, to_gate=False):
+        config = load_config(str(repository / "configs" / "digits.yaml"), overrides)
+        components = build_pipeline(config, make_task(config.task), to_gate).components
+        return {component.id: component for component in components}
+
+    return build
+
+
+def test_graph_has_nothing_that_learns_from_data_before_the_gate(graph):
+    def upstream(node):
+        return {node.id}.union(*(upstream(found) for found in node.upstream_nodes))
+
+    nodes = graph("train.warm_start=true", "lite={variants: [float32]}")
+    before = {name for name, node in nodes.items() if "AnomalyGate" not in upstream(node)}
+    assert before == {
+        *("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "AcceptedData"),
+        "WarmStart",  # looks up a model that is there already
+    }
+
+
+def test_graph_when_to_the_gate_then_ends_there_and_is_the_same_to_the_cache(graph):
+    whole, part = graph(), graph(to_gate=True)
+    assert set(part) == {
+        *("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator"),
+        *("AcceptedData", "AnomalyGate"),
+    }
+    for name, component in part.items():
+        assert dict(component.exec_properties) == dict(whole[name].exec_properties)
+
+
+def test_graph_when_a_schema_is_given_then_it_is_what_schema_gen_puts_out(graph, tmp_path):
+    from components.schema_file.component import SchemaFile
+
+    path = tmp_path / "s.pbtxt"
+
+    def properties(text):
+        path.write_text(text)
+        nodes = graph("schema.path=s.pbtxt")
+        assert isinstance(nodes["SchemaGen"], SchemaFile)
+        assert nodes["AnomalyGate"].exec_properties["is_reviewed"] == 1
+        return dict(nodes["SchemaGen"].exec_properties)
+
+    first = properties('feature { name: "digit" }')
+    assert properties('feature { name: "digit" }') == first
+    assert properties('feature { name: "digit" type: INT }') != first
+    assert graph()["AnomalyGate"].exec_properties["is_reviewed"] == 0
+
+
+def test_graph_when_only_a_part_of_the_data_is_read_then_the_gate_compares_among_such(graph):
+    scopes = [
+        graph(*overrides)["AnomalyGate"].exec_properties["scope"]
+        for overrides in ((), ("data.limit=500",), ("data.splits={train: 80, eval: 10, test: 10}",))
+    ]
+    assert scopes[0] != scopes[1]
+    assert scopes[0] == scopes[2]
+
+
 def test_graph_when_lite_is_null_then_has_the_nodes_as_ever_and_else_one_more(
     repository, tmp_path, monkeypatch
 ):
@@ -54,6 +119,7 @@ def test_graph_when_lite_is_null_then_has_the_nodes_as_ever_and_else_one_more(
     without, with_lite = nodes(), nodes("lite={variants: [float32, int8]}")
     assert set(without) == {
         *("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"),
+        *("AcceptedData", "AnomalyGate"),
         *("Trainer", "Baseline", "Evaluator", "Pusher"),
     }
     assert set(with_lite) == {*without, "TFLiteExport"}

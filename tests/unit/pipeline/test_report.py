@@ -74,6 +74,7 @@ def test_past_runs_when_a_run_pushed_then_gives_its_figures_and_servable(add_run
             "seconds": 42.5,
             "metrics": {"class/accuracy": 0.98},
             "servable": "/srv/1",
+            "acceptance": None,
             "run_dir": summary.run_dir,
         }
     ]

@@ -160,7 +160,7 @@ def test_transformed_when_the_model_does_not_say_what_it_reads_then_takes_all_bu
             return {"class": image[:, :10], "attribute": image[:, :2], "embedding": image}
 
     serving = ServingModel(Digits(), Subclassed(), digits_transform, RAW_SPEC, "digit")
-    _, inputs = serving.signatures["transformed"].structured_input_signature
+    _, inputs = serving.signatures["transformed"].function.structured_input_signature
     assert set(inputs) == {"image"}
 
 

@@ -258,10 +258,11 @@ def test_run_when_the_label_is_no_raw_feature_then_says_so_before_it_trains(
     assert not (tmp_path / "run").exists()
 
 
-def test_run_when_a_raw_feature_varies_in_length_then_says_so_before_it_trains(real_job, tmp_path):
+def test_run_when_a_raw_feature_cannot_be_served_then_says_so_before_it_trains(real_job, tmp_path):
     job = real_job(output=str(tmp_path / "export"), label="digit")
-    _write_raw_metadata(job.data.transform, {**RAW_SPEC, "words": tf.io.VarLenFeature(tf.string)})
-    message = "^raw feature 'words': found VarLenFeature in the schema; allowed: a fixed number"
+    words = tf.io.SparseFeature("at", "of", tf.float32, 9)
+    _write_raw_metadata(job.data.transform, {**RAW_SPEC, "words": words})
+    message = "^raw feature 'words': found SparseFeature in the schema; allowed: a list of values"
     with pytest.raises(ValueError, match=message):
         run(job)
     assert not (tmp_path / "run").exists()

@@ -38,6 +38,7 @@ def test_short_names_when_loaded_then_all_are_tasks():
         "digits": "Digits",
         "breast_cancer": "BreastCancer",
         "cifar10": "Cifar10",
+        "image": "Image",
         "gan": "Gan",
         "tabular": "Tabular",
     }

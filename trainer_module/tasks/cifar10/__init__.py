@@ -1,4 +1,4 @@
-"""Small colour pictures: which of ten classes each shows."""
+"""Small colour pictures of ten kinds of animals and vehicles."""
 
 from trainer_module.tasks.cifar10.task import Cifar10
 

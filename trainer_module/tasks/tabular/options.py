@@ -46,6 +46,7 @@ class NumericOptions(_Ids):
     buckets: int | None = Field(
         None, ge=2, le=1000, description="quantile buckets: ids rather than a number"
     )
+    size: int = Field(1, gt=0, description="numbers in a row, where it holds a vector")
     missing: Any = Field("mean", description="mean, median, or a number: in place of none")
     indicator: bool = Field(True, description="a second number says whether it is missing")
 
@@ -64,6 +65,15 @@ class NumericOptions(_Ids):
         if value is not None and value[0] >= value[1]:
             raise ValueError("allowed: the least and then the greatest")
         return value
+
+    @model_validator(mode="after")
+    def _no_buckets_of_vectors(self) -> NumericOptions:
+        if self.size > 1 and self.buckets is not None:
+            raise ValueError(
+                f"buckets: found {self.buckets} with size {self.size}; allowed: null, since a "
+                "vector's numbers are read as they are"
+            )
+        return self
 
     @property
     def is_scaled(self) -> bool:

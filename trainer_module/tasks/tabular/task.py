@@ -58,6 +58,11 @@ class Tabular(Task):
         loss, served, measured = kinds[self._options.problem]
         return (Head(HEAD, LABEL, loss, served, metrics=measured),)
 
+    @property
+    def label_values(self) -> Sequence[str | int] | None:
+        """The classes; of a regression any finite number."""
+        return self._options.classes or None
+
     def losses(self, outputs: Tensors, features: Tensors) -> dict[str, tf.Tensor]:
         """Returns the head's loss; of a regression in variances of the label.
 

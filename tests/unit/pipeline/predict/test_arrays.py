@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.config_file import ConfigError
 from pipeline.predict.arrays import to_arrays
 from pipeline.predict.rows import Cell
+from serving.client.metadata import Signature
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,64 @@ def test_row_when_it_lacks_inputs_then_named(spec, rows_of) -> None:
     assert str(caught.value) == (
         "rows.csv: row 2: fields: found no a, c; allowed: rows with a, b, c"
     )
+
+
+@pytest.fixture
+def nullable(spec):
+    """Makes signatures of which rows may lack every input."""
+
+    def make(**inputs):
+        specs = {name: replace(one, nullable=True) for name, one in spec(**inputs).inputs.items()}
+        return Signature(specs, {}, "tensorflow/serving/predict")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "shape", "expected"),
+    [
+        pytest.param(Cell(""), "float32", [None], np.nan, id="empty cell"),
+        pytest.param(Cell("2"), "float64", [None], 2.0, id="cell"),
+        pytest.param(Cell(""), "object", [None], b"", id="empty text"),
+        pytest.param(Cell("12"), "object", [None], b"12", id="digits as text"),
+        pytest.param(Cell(""), "float32", [None, None], [np.nan], id="no values"),
+        pytest.param(Cell("[1, 2]"), "float32", [None, None], [1, 2], id="values"),
+        pytest.param(Cell("3"), "float32", [None, None], [3], id="one value"),
+        pytest.param(Cell(""), "object", [None, None], [b""], id="no texts"),
+        pytest.param(Cell("12"), "object", [None, None], [b"12"], id="one text"),
+        pytest.param(Cell('["a", "b"]'), "object", [None, None], [b"a", b"b"], id="texts"),
+        pytest.param(Cell('{"b64": "AA=="}'), "object", [None, None], [b"\0"], id="bytes"),
+        pytest.param(None, "float32", [None], np.nan, id="null"),
+        pytest.param(None, "object", [None, None], [b""], id="null for texts"),
+        pytest.param([], "float32", [None], np.nan, id="empty list"),
+    ],
+)
+def test_value_when_rows_may_lack_it_then_means_what_that_takes(
+    value, dtype, shape, expected, nullable, rows_of
+) -> None:
+    arrays = to_arrays(rows_of({"x": value}), nullable(x=(dtype, shape)))
+    assert arrays["x"].dtype == dtype
+    np.testing.assert_array_equal(arrays["x"], np.array([expected], dtype))
+
+
+def test_values_when_rows_may_differ_in_number_then_are_filled_up(nullable, rows_of) -> None:
+    rows = rows_of({"x": [1, 2], "y": "a"}, {"x": [3], "y": "b"}, {"y": "c"})
+    arrays = to_arrays(rows, nullable(x=("float32", [None, None]), y=("object", [None])))
+    np.testing.assert_array_equal(arrays["x"], [[1, 2], [3, np.nan], [np.nan, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"z": 1}, "row 2: fields: found no x, y; allowed: rows with x, y"),
+        ({"x": Cell("a")}, "row 2: x: found 'a'; allowed: float64 of shape [], or nothing"),
+        ({"x": [1, 2]}, "row 2: x: found shape [2]; allowed: float64 of shape [], or nothing"),
+        ({"x": 2**53}, f"row 2: x: found {2**53}; allowed: float64 of shape [], or nothing"),
+        ({"y": ["a", 1]}, "row 2: y: found ['a', 1]; allowed: string of shape [?], or nothing"),
+    ],
+)
+def test_row_when_it_has_nothing_that_fits_then_is_named(row, error, nullable, rows_of) -> None:
+    signature = nullable(x=("float64", [None]), y=("object", [None, None]))
+    with pytest.raises(ConfigError) as caught:
+        to_arrays(rows_of({"x": 1, "y": ["a", "b", "c"]}, row), signature)
+    assert str(caught.value) == f"rows.csv: {error}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,9 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 import tensorflow as tf  # isort: skip
 
 from pipeline.config_file import ConfigError
+from pipeline.predict.arrays import to_arrays
 from pipeline.predict.record_rows import RecordRows
+from serving.client.metadata import Signature
 
 FEATURES = {"x": [1.5, 2.0], "n": [7], "word": [b"a\0"], "grid": [1.0, 2.0, 3.0, 4.0]}
 
@@ -108,3 +112,21 @@ def test_records_when_the_file_is_cut_then_said_after_the_whole_ones(
 def test_records_when_there_is_no_file_then_refused_before_any_is_read() -> None:
     with pytest.raises(ConfigError, match="nowhere: ROWS: found No such file or directory"):
         RecordRows(["nowhere"])
+
+
+def test_record_when_it_lacks_what_may_be_missing_then_has_none(write, spec) -> None:
+    inputs = spec(x=("float32", [None]), words=("object", [None, None])).inputs
+    specs = {name: replace(one, nullable=True) for name, one in inputs.items()}
+    signature = Signature(specs, {}, "tensorflow/serving/predict")
+    path = write(example(x=[1.5], words=[b"a", b"b"]), example(x=[]), example())
+    rows = list(RecordRows([path]).read(signature))
+    assert [dict(row.features) for row in rows] == [
+        {"x": [1.5], "words": [b"a", b"b"]},
+        {"x": [], "words": None},
+        {"x": None, "words": None},
+    ]
+    arrays = to_arrays(rows, signature)
+    np.testing.assert_array_equal(arrays["x"], np.array([1.5, np.nan, np.nan], np.float32))
+    assert arrays["words"].tolist() == [[b"a", b"b"], [b"", b""], [b"", b""]]
+    with pytest.raises(ConfigError, match="record 1: x: found 2 values; allowed: one, or none"):
+        list(RecordRows([write(example(x=[1.0, 2.0]))]).read(signature))

@@ -42,6 +42,7 @@ def test_sample_when_the_version_names_pictures_then_gives_them_as_bytes(
     for path in ("cat/1.png", "dog/1.png"):
         (tmp_path / "data" / "train" / path).parent.mkdir(parents=True)
         (tmp_path / "data" / "train" / path).write_bytes(encoded)
+    (tmp_path / "data" / "train" / "cat" / "0.png").write_bytes(b"no picture, and passed over")
     data = {"source": "image_folder", "path": str(tmp_path / "data"), "label": "label"}
 
     assert sample_features(version_of({"data": data}), 1) == [{"image": encoded}]

@@ -87,3 +87,11 @@ def test_normalizations_when_strings_are_no_pictures_of_one_size_then_none(conte
     examples = [example(image=content or picture) for picture in pictures]
     inputs = {"image": (RAW / 255.0).astype(np.float32)}
     assert find_normalizations({"image": info(tf.string)}, examples, inputs) == {}
+
+
+def test_normalizations_when_rows_may_lack_the_picture_then_none():
+    nullable = info(tf.string)
+    nullable.tensor_shape.dim[0].name = "nullable"
+    examples = [example(), *(example(image=tf.io.encode_png(picture).numpy()) for picture in RAW)]
+    inputs = {"image": np.zeros((6, 4, 4, 3), np.float32)}
+    assert find_normalizations({"image": nullable}, examples, inputs) == {}

@@ -25,9 +25,11 @@ class Numbers:
     """
 
     def __init__(self, inputs: Columns, features: Mapping[str, NumericOptions]) -> None:
-        self._names = list(features)
-        self._options = list(features.values())
-        raw = numbers({name: inputs[name] for name in self._names})
+        # A column of vectors is as many columns of numbers.
+        self._names = [name for name, o in features.items() for _ in range(o.size)]
+        self._options = [features[name] for name in self._names]
+        sizes = {name: options.size for name, options in features.items()}
+        raw = numbers({name: inputs[name] for name in features}, sizes)
         self._values = tf.cast(self._prepared(raw), tf.float32)
         buckets = {i: o.buckets for i, o in enumerate(self._options) if o.buckets is not None}
         medians = [i for i, o in enumerate(self._options) if o.missing == "median"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -14,20 +15,22 @@ def row_count(inputs: Columns) -> tf.Tensor:
     return next(iter(inputs.values())).dense_shape[0]
 
 
-def numbers(columns: Columns) -> tf.Tensor:
+def numbers(columns: Columns, sizes: Mapping[str, int] | None = None) -> tf.Tensor:
     """Returns numeric columns side by side.
 
     However many there are, it takes a few operations each: graphs of tables with hundreds of
     columns have to stay small.
 
     Args:
-        columns: n, [b, any] each, int64 or float32, one value in a row at most.
+        columns: [b, any] each, int64 or float32.
+        sizes: how many values a row holds at most, by column; one where it is not named.
 
     Returns:
-        [b, n] float64, in the order of `columns`; NaN where a row holds none, or no finite one.
+        [b, n] float64, n the sum of the sizes, in the order of `columns`; NaN where a row holds
+        none, or no finite one.
 
     Raises:
-        InvalidArgumentError: when a row holds several values in a column.
+        InvalidArgumentError: when a row holds more values in a column.
     """
     # Those of one type follow each other, so that one operation casts them all.
     names = sorted(columns, key=lambda name: columns[name].dtype.name)
@@ -38,21 +41,24 @@ def numbers(columns: Columns) -> tf.Tensor:
     values = tf.concat(casts, axis=0)
     indices = tf.concat([columns[name].indices for name in names], axis=0)
     counts = tf.concat([s for same in by_type.values() for s in tf.shape_n(same)], axis=0)
-    positions = {name: number for number, name in enumerate(columns)}
-    order = tf.constant([positions[name] for name in names], tf.int64)
-    column = tf.repeat(order, counts)
-    several = tf.boolean_mask(column, indices[:, 1] > 0)[:1]
-    message = "found several numbers in one row; allowed: one; columns: "
+    most = {name: (sizes or {}).get(name, 1) for name in columns}
+    ends = dict(zip(columns, itertools.accumulate(most.values()), strict=True))
+    number = tf.repeat(tf.range(len(names), dtype=tf.int64), counts)
+    allowed = tf.constant([most[name] for name in names], tf.int64)
+    first = tf.constant([ends[name] - most[name] for name in names], tf.int64)
+    several = tf.boolean_mask(number, indices[:, 1] >= tf.gather(allowed, number))[:1]
+    message = "found several numbers in one row; allowed: one, or `size` of them; column: "
     check = tf.debugging.Assert(
-        tf.equal(tf.size(several), 0), [message, tf.gather(tf.constant(list(columns)), several)]
+        tf.equal(tf.size(several), 0), [message, tf.gather(tf.constant(names), several)]
     )
     with tf.control_dependencies([check]):
-        places = tf.stack([indices[:, 0], column], axis=1)
-    empty = tf.fill([row_count(columns), len(columns)], tf.constant(float("nan"), tf.float64))
+        places = tf.stack([indices[:, 0], tf.gather(first, number) + indices[:, 1]], axis=1)
+    width = sum(most.values())
+    empty = tf.fill([row_count(columns), width], tf.constant(float("nan"), tf.float64))
     table = tf.tensor_scatter_nd_update(
         empty, places, tf.where(tf.math.is_finite(values), values, float("nan"))
     )
-    return tf.ensure_shape(table, [None, len(columns)])
+    return tf.ensure_shape(table, [None, width])
 
 
 def as_text(column: tf.SparseTensor) -> tf.SparseTensor:

@@ -25,6 +25,13 @@ OPTIONS: dict[str, Any] = {
         "middle": {"kind": "numeric", "scale": "none", "missing": "median", "indicator": False},
         "ranged": {"kind": "numeric", "scale": "min_max", "missing": 6, "indicator": False},
         "same": {"kind": "numeric", "indicator": False},
+        "vector": {
+            "kind": "numeric",
+            "scale": "none",
+            "size": 2,
+            "missing": -1,
+            "indicator": False,
+        },
         "place": {"kind": "numeric", "buckets": 3},
         "city": {"kind": "categorical", "top_k": 2, "oov_buckets": 1},
         "often": {"kind": "categorical", "min_count": 2, "oov_buckets": 3},
@@ -41,36 +48,42 @@ OPTIONS: dict[str, Any] = {
 }
 ROWS: list[dict[str, Any]] = [
     {
+        "vector": [1.0, 2.0],
         "label": "yes", "age": 1, "clipped": -3.0, "logged": 0.0, "middle": 5.0, "ranged": 2.0,
         "same": 7.0, "place": 1.0, "city": "Oslo", "often": "a", "code": 8, "share": 0.5,
         "hashed": "x", "tags ü": ["p", "q"], "prose": "Größe, GRÖSSE: größe!",
         "seconds": 1_400_269_500, "millis": 59_999.0, "iso": "2014-05-16T19:45",
     },
     {
+        "vector": [3.0, 4.0],
         "label": "no", "age": 3, "clipped": 4.0, "logged": -1.0, "middle": 1.0, "ranged": 4.0,
         "same": 7.0, "place": 2.0, "city": "Rome", "often": "a", "code": 8, "share": 8.0,
         "hashed": "y", "tags ü": ["q", "", "r", "s", "t"], "prose": "one two three four five",
         "seconds": -1, "millis": 60_000.0, "iso": "1969-12-31 23:59:59.5+02:00",
     },
     {
+        "vector": None,
         "label": "no", "age": None, "clipped": None, "logged": None, "middle": None,
         "ranged": None, "same": None, "place": None, "city": None, "often": None, "code": None,
         "share": None, "hashed": None, "tags ü": [], "prose": None, "seconds": None,
         "millis": None, "iso": None,
     },
     {
+        "vector": [5.0, 6.0],
         "label": "yes", "age": 5, "clipped": 40.0, "logged": 3.0, "middle": 9.0, "ranged": 10.0,
         "same": 7.0, "place": 3.0, "city": "Oslo", "often": "b", "code": -3, "share": 1e7,
         "hashed": "x", "tags ü": "q", "prose": " -- ", "seconds": 951_782_400, "millis": 0.0,
         "iso": "2000-02-29",
     },
     {
+        "vector": [7.0],
         "label": None, "age": 5, "clipped": float("inf"), "logged": float("nan"), "middle": 2.0,
         "ranged": 3.0, "same": 7.0, "place": 3.0, "city": "Bonn", "often": "b", "code": 8,
         "share": 8.0, "hashed": "", "tags ü": [""], "prose": "", "seconds": 10**15,
         "millis": 1.0, "iso": "2001-02-29",
     },
     {
+        "vector": [0.0, 0.5],
         "label": "no", "age": 1, "clipped": 1.0, "logged": 3.0, "middle": 2.0, "ranged": 3.0,
         "same": 7.0, "place": 1.0, "city": "a\nb", "often": "c", "code": 8, "share": 0.5,
         "hashed": "x", "tags ü": ["q"], "prose": "two", "seconds": 0, "millis": 1.0,
@@ -86,7 +99,8 @@ def table(transform: Callable) -> Any:
 
 def _column(table: Any, name: str) -> np.ndarray:
     """Returns a scaled number: they come in the order of their names, then the indicators."""
-    names = ["age", "clipped", "logged", "middle", "ranged", "same", "age?", "clipped?"]
+    names = ["age", "clipped", "logged", "middle", "ranged", "same", "vector.0", "vector.1"]
+    names += ["age?", "clipped?"]
     assert table.features["numeric"].shape[1] == len(names)
     return table.features["numeric"][:, names.index(name)]
 
@@ -94,7 +108,7 @@ def _column(table: Any, name: str) -> np.ndarray:
 def test_transform_when_done_then_all_is_dense_of_the_types_and_widths_promised(table):
     spec = table.output.transformed_feature_spec()
     assert {name: (kind.dtype, kind.shape) for name, kind in spec.items() if "row" not in name} == {
-        "numeric": (tf.float32, [8]),
+        "numeric": (tf.float32, [10]),
         "label": (tf.int64, []),
         **{
             name: (tf.int64, [1])
@@ -312,6 +326,11 @@ def test_served_graph_when_a_row_holds_nothing_then_all_is_missing(table):
 def test_served_graph_when_the_class_is_unknown_then_names_it(table):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"allowed: no, yes; found.*maybe"):
         table.served([{"label": ["maybe"]}])
+
+
+def test_numbers_when_rows_hold_vectors_then_each_place_is_a_number(table):
+    np.testing.assert_array_equal(_column(table, "vector.0"), np.float32([1, 3, -1, 5, 7, 0]))
+    np.testing.assert_array_equal(_column(table, "vector.1"), np.float32([2, 4, -1, 6, -1, 0.5]))
 
 
 def test_served_graph_when_a_row_holds_two_numbers_then_names_the_column(table):

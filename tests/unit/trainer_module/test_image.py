@@ -1,9 +1,13 @@
-"""The cifar10 task: pictures as pixels, the residual network, and what a client gets."""
+"""The image task: pictures as pixels, the networks, and what a client gets; cifar10 with it."""
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import PIL.Image
 import pytest
+import yaml
 
 import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
@@ -12,7 +16,9 @@ import tf_keras as keras  # isort: skip
 
 from trainer_module.tasks import losses  # isort: skip
 from trainer_module.tasks.cifar10 import Cifar10  # isort: skip
-from trainer_module.tasks.cifar10.features import CLASSES, preprocessing_fn  # isort: skip
+from trainer_module.tasks.cifar10.task import CLASSES  # isort: skip
+from trainer_module.tasks.image import Image  # isort: skip
+from trainer_module.tasks.image.features import preprocessing_fn  # isort: skip
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
@@ -22,6 +28,7 @@ SPEC = {"image": tf.io.FixedLenFeature([32, 32, 3], tf.float32)}
 def preprocess(pictures, labels=None, **options):
     images = tf.constant([[picture] for picture in pictures])
     names = tf.constant([[label] for label in labels or ["cat"] * len(pictures)])
+    options = {"classes": CLASSES, **options}
     return preprocessing_fn({"image": images, "kind": names}, label="kind", **options)
 
 
@@ -62,12 +69,71 @@ def test_features_when_pictures_have_other_sizes_then_are_resized():
     np.testing.assert_array_equal(image, np.round(image))
 
 
+@pytest.mark.parametrize("size", [(12, 20), [12, 20]])
+def test_features_when_the_size_is_a_rectangle_then_is_height_and_width(size):
+    high = np.zeros((40, 30, 3), np.uint8)
+    high[:20] = 200
+    image = preprocess([png(high)], image_size=size)["image"]
+    assert image.shape == (1, 12, 20, 3)
+    np.testing.assert_array_equal(image[0, :5], 200)
+    np.testing.assert_array_equal(image[0, 7:], 0)
+
+
+def test_features_when_grey_is_asked_for_then_grey_pictures_stay_and_others_lose_their_colour():
+    grey = PIXELS[0][..., :1]
+    grey_alpha = np.concatenate([grey, PIXELS[1][..., :1]], axis=-1)
+    rgba = np.concatenate([PIXELS[2], PIXELS[1][..., :1]], axis=-1)
+    pictures = [png(picture) for picture in (grey, grey_alpha, PIXELS[2], rgba)]
+    image = preprocess(pictures, channels=1)["image"]
+    assert (image.shape, image.dtype) == ((4, 32, 32, 1), tf.float32)
+    np.testing.assert_array_equal(image[0], grey)
+    np.testing.assert_array_equal(image[1], grey)
+    expected = np.round(PIXELS[2] @ np.array([0.299, 0.587, 0.114]))
+    np.testing.assert_allclose(image[2, ..., 0], expected, atol=1)
+    np.testing.assert_array_equal(image[3], image[2])
+    white = preprocess([png(np.full((32, 32, 3), 255, np.uint8))], channels=1)["image"]
+    np.testing.assert_array_equal(white, 255)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_features_when_a_jpeg_is_in_the_colours_of_printing_then_is_converted(channels):
+    content = io.BytesIO()
+    PIL.Image.new("CMYK", (8, 8), (0, 0, 0, 0)).save(content, "JPEG")
+    image = preprocess([content.getvalue()], channels=channels, image_size=8)["image"]
+    np.testing.assert_array_equal(image, np.full((1, 8, 8, channels), 255))
+
+
+def test_features_when_the_pictures_are_in_another_column_then_are_taken_from_it():
+    inputs = {"x": tf.constant([[png(PIXELS[0])]]), "n": tf.zeros([1, 1]), "y": tf.constant([[3]])}
+    found = preprocessing_fn(inputs, label="y", classes=CLASSES, column="x")
+    np.testing.assert_array_equal(found["image"][0], PIXELS[0])
+    assert found["class"].numpy().tolist() == [3]
+    for column, kind in (("image", "no such column"), ("n", "float32")):
+        message = rf"column: found '{column}', {kind}; allowed: .* pictures, as may be: x$"
+        with pytest.raises(ValueError, match=message):
+            preprocessing_fn(inputs, label="y", classes=CLASSES, column=column)
+
+
+def test_class_when_labels_are_integers_then_are_the_numbers_of_classes():
+    def classes_of(labels):
+        inputs = {"image": tf.constant([[png(PIXELS[0])]] * len(labels)), "y": tf.constant(labels)}
+        return preprocessing_fn(inputs, label="y", classes=("a", "b", "c"))["class"]
+
+    found = classes_of([[2], [0], [-1]])
+    assert (found.numpy().tolist(), found.dtype) == ([2, 0, -1], tf.int64)
+    for wrong in (3, -2):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"(?s)none of 0 to 2.*{wrong}"):
+            classes_of([[0], [wrong]])
+    with pytest.raises(ValueError, match="label: found float32; allowed: names of classes, or"):
+        classes_of([[0.5]])
+
+
 def test_features_when_traced_then_their_shapes_are_known():
     """The model is built from them."""
 
     @tf.function(input_signature=[{n: tf.TensorSpec([None, 1], tf.string) for n in ("image", "k")}])
     def traced(inputs):
-        features = preprocessing_fn(inputs, label="k")
+        features = preprocessing_fn(inputs, label="k", classes=CLASSES)
         assert features["image"].shape.as_list() == [None, 32, 32, 3]
         assert features["class"].shape.as_list() == [None]
         return features
@@ -177,6 +243,107 @@ def test_model_when_trained_then_dropout_acts_on_the_embedding_alone():
     first, second = model(images, training=True), model(images, training=True)
     np.testing.assert_array_equal(first["embedding"], second["embedding"])
     assert not np.array_equal(first["class"], second["class"])
+
+
+def test_small_network_when_built_then_pools_between_stages_of_plain_convolutions():
+    model = Image(["a", "b"], network="small", filters=(4, 6, 8), blocks=2, channels=1).build_model(
+        {"image": tf.io.FixedLenFeature([28, 28, 1], tf.float32)}
+    )
+    shapes = {
+        layer.name: layer.output.shape[1:]
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    }
+    assert shapes == {
+        f"stage{stage}_block{block}_conv": (side, side, width)
+        for stage, side, width in ((1, 28, 4), (2, 14, 6), (3, 7, 8))
+        for block in (1, 2)
+    }
+    found = model({"image": tf.zeros([5, 28, 28, 1])})
+    assert {name: tuple(value.shape) for name, value in found.items()} == {
+        "class": (5, 2),
+        "embedding": (5, 8),
+    }
+
+
+def test_small_network_when_pictures_are_tiny_or_its_stem_has_stride_two_then_still_holds():
+    task = Image(["a", "b"], network="small", stem_stride=2)
+    tiny = task.build_model({"image": tf.io.FixedLenFeature([2, 3, 3], tf.float32)})
+    assert tiny({"image": tf.zeros([1, 2, 3, 3])})["embedding"].shape == (1, 128)
+    model = task.build_model(SPEC)
+    sides = [model.get_layer(f"stage{stage}_block1_relu").output.shape[1] for stage in (1, 2, 3)]
+    assert sides == [16, 8, 4]
+
+
+def test_small_network_when_its_filters_are_its_own_then_is_smaller_than_the_residual_one():
+    sizes = [
+        Image(["a", "b"], network=network).build_model(SPEC).count_params()
+        for network in ("small", "residual")
+    ]
+    assert sizes[0] < 0.1 * sizes[1]
+
+
+def test_options_when_the_task_has_them_then_its_preprocessing_gets_those_of_features():
+    task = Image(["b", "a"], image_size=[8, 12], channels=1, column="x")
+    options = task.transform_options()
+    assert options == {
+        "classes": ["b", "a"],
+        "image_size": [8, 12],
+        "channels": 1,
+        "column": "x",
+    }
+    inputs = {"x": tf.constant([[png(PIXELS[0])]]), "k": tf.constant([["a"]])}
+    found = type(task).preprocessing_fn(inputs, label="k", **options)
+    assert found["image"].shape == (1, 8, 12, 1)
+    assert found["class"].numpy().tolist() == [1]
+    assert Cifar10().transform_options() == {
+        "classes": list(CLASSES),
+        "image_size": [32, 32],
+        "channels": 3,
+        "column": "image",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": ["a"]}, r"classes: found \['a'\]; allowed: two names or more, each once"),
+        ({"classes": ["a", "a"]}, "classes: found"),
+        ({"classes": ["a", False]}, r"classes: found \['a', False\]; .*; in quotes"),
+        ({"classes": ["a", ""]}, "classes: found"),
+        ({"classes": "ab"}, "classes: found 'ab'"),
+        ({"image_size": 0}, r"image_size: found 0; allowed: a side in pixels, or \[height, width"),
+        ({"image_size": [8]}, r"image_size: found \[8\]"),
+        ({"image_size": [8, 8, 3]}, r"image_size: found \[8, 8, 3\]"),
+        ({"image_size": 8.5}, "image_size: found 8.5"),
+        ({"channels": 4}, "channels: found 4; allowed: 1 for grey, 3 for colour"),
+        ({"network": "resnet"}, "network: found 'resnet'; allowed: residual, small"),
+        ({"filters": []}, r"filters: found \[\]; allowed: numbers above 0, one a stage"),
+        ({"filters": [8, 0]}, r"filters: found \[8, 0\]"),
+        ({"blocks": 0}, "blocks: found 0"),
+        ({"stem_stride": 3}, "stem_stride: found 3; allowed: 1 or 2"),
+        ({"dropout": 1.0}, "dropout: found 1.0; allowed: 0 or more, below 1"),
+    ],
+    ids=str,
+)
+def test_options_when_one_is_not_allowed_then_names_it(options, message):
+    with pytest.raises(ValueError, match=message):
+        Image(**{"classes": ["a", "b"], **options})
+
+
+def test_cifar10_when_made_as_configured_then_is_the_network_that_was_measured(repository):
+    config = yaml.safe_load((repository / "configs" / "cifar10.yaml").read_text())
+    model = Cifar10(**config["task"]["options"]).build_model(SPEC)
+    assert model.count_params() == 1_230_282
+    names = [weight.name for weight in model.weights]
+    assert names[:2] == ["stem_conv/kernel:0", "stem_norm/gamma:0"]
+    assert {name.split("/")[0] for name in names} == {
+        "stem_conv",
+        "stem_norm",
+        *(f"stage{s}_block1_{n}_{k}" for s in (1, 2, 3) for n in (1, 2) for k in ("conv", "norm")),
+        *(f"stage{s}_block1_shortcut_{k}" for s in (2, 3) for k in ("conv", "norm")),
+        "class",
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""One run of the data nodes in a process of its own: seconds, and the memory of all it takes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_STEP = 0.2
+_START = 600.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of the data nodes.
+
+    Attributes:
+        seconds: wall time of the nodes, one after the other.
+        peak_mib: the most that the processes of the run and of the cluster held together.
+    """
+
+    seconds: float
+    peak_mib: float
+
+
+def measure(config: str, overrides: Sequence[str], others: Sequence[int] = ()) -> Cost:
+    """Runs the data nodes.
+
+    Args:
+        others: processes besides the run's whose memory counts, with their children.
+
+    Raises:
+        RuntimeError: if the run fails; the message ends with what it said last.
+    """
+    command = [sys.executable, "-m", "benchmarks.engines.child", config, *overrides]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )  # fmt: skip
+    ended = threading.Event()
+    peaks = [0.0]
+
+    def sample() -> None:
+        while not ended.wait(_STEP):
+            peaks.append(sum(_tree_mib(pid) for pid in (process.pid, *others)))
+
+    sampling = threading.Thread(target=sample)
+    sampling.start()
+    try:
+        stdout, stderr = process.communicate()
+    finally:
+        ended.set()
+        sampling.join()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{stderr[-2000:]}")
+    return Cost(sum(json.loads(stdout.splitlines()[-1]).values()), max(peaks))
+
+
+@contextlib.contextmanager
+def flink_cluster(folder: Path, jars: Path) -> Iterator[tuple[Path, int]]:
+    """Starts a cluster on free ports; yields its file and its launcher's pid.
+
+    Raises:
+        RuntimeError: if it does not start; it has said why.
+    """
+    command = [
+        *(sys.executable, "-m", "pipeline.beam.flink", "start", "--free-ports"),
+        *("--folder", str(folder), "--jars", str(jars)),
+    ]
+    launcher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None
+    try:
+        if "Flink runs" not in launcher.stdout.readline():
+            raise RuntimeError("the Flink cluster did not start")
+        yield folder / "cluster.json", launcher.pid
+    finally:
+        launcher.terminate()
+        launcher.communicate()
+
+
+def _tree_mib(pid: int) -> float:
+    """Returns the resident memory of a process and its descendants."""
+    try:
+        root = psutil.Process(pid)
+        processes = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0.0
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total / 2**20

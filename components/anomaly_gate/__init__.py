@@ -1,0 +1,1 @@
+"""Whether data may go on into Transform and training."""

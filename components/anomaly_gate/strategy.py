@@ -1,0 +1,63 @@
+"""Resolves the data that the gate let through before the ones that it looks at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx.dsl.components.common import resolver
+from tfx.types import artifact
+
+CANDIDATE, STATISTICS, SCHEMA, VERDICT = "candidate", "statistics", "schema", "verdict"
+
+STATISTICS_ID, SCHEMA_ID, SCOPE = "statistics_id", "schema_id", "scope"
+"""Properties of a verdict: which artifacts it let through, and among which data it counts."""
+
+
+class GateVerdict(artifact.Artifact):
+    """A folder with `verdict.json`. Data that were stopped leave none."""
+
+    TYPE_NAME = "GateVerdict"
+
+
+class AcceptedDataStrategy(resolver.ResolverStrategy):
+    """The latest data that went through the gate and came before the candidate.
+
+    What came later does not count: each set of data keeps the reference that it was held to at
+    first, so that a run that repeats another finds the same one, and the cache holds. Statistics of
+    a stopped run have no verdict, and so never become what others are held to.
+
+    Args:
+        scope: only verdicts of the same scope count.
+    """
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+
+    def resolve_artifacts(
+        self, store: Any, input_dict: dict[str, list[Any]]
+    ) -> dict[str, list[Any]] | None:
+        """Resolves `statistics`, `schema` and `verdict` from all there are, given `candidate`."""
+        (candidate,) = input_dict[CANDIDATE]
+        statistics = {found.id: found for found in input_dict[STATISTICS]}
+        schemas = {found.id: found for found in input_dict[SCHEMA]}
+        earlier = [
+            verdict
+            for verdict in input_dict[VERDICT]
+            if verdict.get_string_custom_property(SCOPE) == self._scope
+            and verdict.get_int_custom_property(STATISTICS_ID) in statistics
+            and verdict.get_int_custom_property(STATISTICS_ID) < candidate.id
+        ]
+        latest = max(
+            earlier,
+            key=lambda found: (found.get_int_custom_property(STATISTICS_ID), found.id),
+            default=None,
+        )
+        if latest is None:
+            return {CANDIDATE: [candidate], STATISTICS: [], SCHEMA: [], VERDICT: []}
+        schema = schemas.get(latest.get_int_custom_property(SCHEMA_ID))
+        return {
+            CANDIDATE: [candidate],
+            STATISTICS: [statistics[latest.get_int_custom_property(STATISTICS_ID)]],
+            SCHEMA: [schema] if schema else [],
+            VERDICT: [latest],
+        }

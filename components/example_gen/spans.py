@@ -1,0 +1,92 @@
+"""Spans: data that come by the day or by a number, in files whose names say which.
+
+The patterns are TFX's: `{SPAN}` is a number, `{YYYY}`, `{MM}` and `{DD}` together a date, and
+`{VERSION}` tells the files of one span apart, the highest being the one that counts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import re
+from pathlib import Path
+
+from components.example_gen.source import DataError
+
+_PARTS = {
+    "{SPAN}": r"(?P<span>\d+)",
+    "{YYYY}": r"(?P<year>\d{4})",
+    "{MM}": r"(?P<month>\d{2})",
+    "{DD}": r"(?P<day>\d{2})",
+    "{VERSION}": r"(?P<version>\d+)",
+}
+_DATE = ("{YYYY}", "{MM}", "{DD}")
+_FIRST_DAY = datetime.date(1970, 1, 1)
+_ALLOWED = "{SPAN}, or {YYYY}, {MM} and {DD}, each once, and {VERSION} besides"
+
+
+def has_span(path: str) -> bool:
+    """Returns whether a path is a pattern of spans.
+
+    Raises:
+        DataError: if it is one that leaves the span open.
+    """
+    found = {part: path.count(part) for part in _PARTS if part in path}
+    if not found:
+        return False
+    dated = [part for part in _DATE if part in found]
+    if max(found.values()) > 1 or ("{SPAN}" in found) == bool(dated) or len(dated) not in (0, 3):
+        raise DataError.at(path, f"found {' '.join(found)}", _ALLOWED)
+    return True
+
+
+def latest_spans(path: str, window: int) -> list[str]:
+    """Returns the paths of the latest spans, the oldest of them first.
+
+    Args:
+        path: a pattern; what it leads to are files or folders.
+        window: how many spans.
+
+    Raises:
+        DataError: if there is no span.
+    """
+    parts = re.split("(" + "|".join(map(re.escape, _PARTS)) + ")", str(Path(path).expanduser()))
+    pattern = "".join("*" if part in _PARTS else part for part in parts)
+    regex = re.compile("".join(_PARTS.get(part) or _of_glob(part) for part in parts))
+    versions: dict[int, int] = {}
+    found: dict[tuple[int, int], list[str]] = {}
+    for name in _glob(path, pattern):
+        match = regex.fullmatch(name)
+        span = _span(match) if match else None
+        if match and span is not None:
+            version = int(match.groupdict().get("version") or 0)
+            versions[span] = max(version, versions.get(span, version))
+            found.setdefault((span, version), []).append(name)
+    if not versions:
+        raise DataError.at(path, "found no span", "files or folders whose names have this pattern")
+    return [name for span in sorted(versions)[-window:] for name in found[span, versions[span]]]
+
+
+def _span(match: re.Match[str]) -> int | None:
+    """Returns the number of a span, a date's in days; None for a date that does not exist."""
+    parts = match.groupdict()
+    if "span" in parts:
+        return int(parts["span"])
+    try:
+        date = datetime.date(int(parts["year"]), int(parts["month"]), int(parts["day"]))
+    except ValueError:
+        return None
+    return (date - _FIRST_DAY).days
+
+
+def _of_glob(text: str) -> str:
+    """Returns the regular expression of a part of a glob; what it matches is in one folder."""
+    return "".join({"*": "[^/]*", "?": "[^/]"}.get(letter) or re.escape(letter) for letter in text)
+
+
+def _glob(path: str, pattern: str) -> list[str]:
+    if "://" not in path:
+        return sorted(glob.glob(pattern))
+    from tensorflow.io import gfile
+
+    return sorted(gfile.glob(pattern))

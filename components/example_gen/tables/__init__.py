@@ -1,0 +1,1 @@
+"""Sources of rows with named columns, read a batch of columns at a time."""

@@ -1,0 +1,54 @@
+"""Which files make up a table: one, a folder's, a pattern's, those of spans, or those of splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from components.example_gen.config import SPLITS, TableConfig
+from components.example_gen.source import DataError
+from components.example_gen.spans import has_span, latest_spans
+from components.example_gen.tables.file_access import is_remote, list_files
+
+SPLIT_FOLDERS = {"train": "train", "eval": "eval", "val": "eval", "test": "test"}
+"""The split that each folder holds."""
+
+
+class TableFile(NamedTuple):
+    """A file, and the split that its folder says it is; None where no folder does."""
+
+    path: str
+    split: str | None
+
+
+def table_files(config: TableConfig, suffixes: Sequence[str]) -> list[TableFile]:
+    """Returns the files that a configuration names, in the order of their names.
+
+    Raises:
+        DataError: if there are none, or the folders are not those of splits where they should be.
+    """
+    allowed = f"a file, a folder of {' or '.join(suffixes)} files, or a pattern such as data/*"
+    paths = latest_spans(config.path, config.window) if has_span(config.path) else [config.path]
+    if config.splits.by == "folder":
+        return [file for path in paths for file in _in_folders(path, suffixes, allowed)]
+    return [TableFile(file, None) for path in paths for file in list_files(path, suffixes, allowed)]
+
+
+def _in_folders(path: str, suffixes: Sequence[str], allowed: str) -> list[TableFile]:
+    if is_remote(path):
+        raise DataError.at(
+            path, "splits by folder", "a folder of this machine, or another way to split"
+        )
+    root = Path(path).expanduser()
+    folders = {name: root / name for name in SPLIT_FOLDERS if (root / name).is_dir()}
+    wanted = f"the folders {', '.join(SPLITS)}, since data.splits.by is folder"
+    if "train" not in folders:
+        raise DataError.at(str(root), "no folder train", wanted)
+    if "eval" in folders and "val" in folders:
+        raise DataError.at(str(root), "both eval and val", "one of them")
+    return [
+        TableFile(file, SPLIT_FOLDERS[name])
+        for name, folder in folders.items()
+        for file in list_files(str(folder), suffixes, allowed)
+    ]

@@ -1,0 +1,1 @@
+"""A schema that people review: frozen into a file, compared with data, and brought back."""

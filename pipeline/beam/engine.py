@@ -1,0 +1,127 @@
+"""Keeps alive what the Beam components of a run need while the run goes on.
+
+    with running_engine(config.beam):
+        ...  # run the nodes
+
+Every runner that launches nodes in its own process puts this around them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.beam.arguments import ENVIRONMENT, JOB_ENDPOINT, JOB_NAME, WHEEL
+from pipeline.beam.child import child_process
+from pipeline.beam.config import (
+    BeamConfig,
+    DataflowConfig,
+    DirectConfig,
+    FlinkConfig,
+    PortableConfig,
+)
+from pipeline.beam.processes import wait_for_port, worker_environment
+
+_START = 120.0
+"""Seconds. A process imports Beam in three on an idle machine."""
+
+
+@contextlib.contextmanager
+def running_engine(beam: BeamConfig) -> Iterator[None]:
+    """Starts what the engine lacks, and tells the options of `beam_pipeline_args` where it is.
+
+    Raises:
+        EngineFailed: if a process does not start.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(beam, DirectConfig):
+            # Its worker processes are started by Beam, with this process' environment.
+            variables = worker_environment()
+        elif isinstance(beam, PortableConfig) and beam.job_endpoint is None:
+            variables = stack.enter_context(_local_portable())
+        elif isinstance(beam, FlinkConfig):
+            variables = stack.enter_context(_watched_flink(beam))
+        elif isinstance(beam, DataflowConfig) and beam.image is None:
+            from pipeline.beam.wheel import build_wheel
+
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            variables = {WHEEL: str(build_wheel(Path(folder)))}
+        else:
+            variables = {}
+        stack.enter_context(_environment(variables))
+        yield
+
+
+@contextlib.contextmanager
+def _local_portable() -> Iterator[dict[str, str]]:
+    """Starts Beam's Python job service and a worker pool, on free ports of loopback."""
+    environment = worker_environment()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tapeline-beam-")))
+        service_file, pool_file = folder / "job_service.port", folder / "worker_pool.port"
+        job_service = stack.enter_context(
+            child_process(
+                [
+                    *(
+                        sys.executable,
+                        "-m",
+                        "apache_beam.runners.portability.local_job_service_main",
+                    ),
+                    *("--port=0", f"--port_file={service_file}"),
+                    f"--staging_dir={folder / 'staging'}",
+                ],
+                environment,
+            )
+        )
+        pool = stack.enter_context(
+            child_process(
+                [
+                    *(sys.executable, "-m", "pipeline.beam.worker_pool"),
+                    *("--port=0", f"--port-file={pool_file}"),
+                ],
+                environment,
+            )
+        )
+        service_port = wait_for_port("Beam's job service", service_file, job_service, _START)
+        pool_port = wait_for_port("the worker pool", pool_file, pool, _START)
+        yield {
+            JOB_ENDPOINT: f"localhost:{service_port}",
+            ENVIRONMENT: f"127.0.0.1:{pool_port}",
+        }
+
+
+@contextlib.contextmanager
+def _watched_flink(beam: FlinkConfig) -> Iterator[dict[str, str]]:
+    """Watches the jobs that get the name it yields."""
+    from pipeline.beam.flink.cluster_file import read_cluster
+    from pipeline.beam.flink.watch import watched_jobs
+
+    # No other run's jobs are touched on a cluster that is shared.
+    variables = {JOB_NAME: f"tapeline-{uuid.uuid4().hex}"}
+    master = beam.flink_master
+    if master is None:
+        cluster = read_cluster(Path(beam.cluster))
+        master = cluster.flink_master
+        variables |= {JOB_ENDPOINT: cluster.job_endpoint, ENVIRONMENT: cluster.environment}
+    with watched_jobs(master, variables[JOB_NAME]):
+        yield variables
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables, and puts back what they were."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

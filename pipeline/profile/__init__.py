@@ -1,0 +1,1 @@
+"""Looks at data that nothing is known of yet, for `tapeline init`."""
