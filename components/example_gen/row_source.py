@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from components.example_gen.config import SplitsConfig
-from components.example_gen.source import BadRow, Batch, DataSource, Row
+from components.example_gen.source import BadRow, Batch, DataSet, DataSource, Row
 from components.example_gen.splitting import digests, hashed
 
 _BATCH_ROWS = 1000
@@ -18,30 +18,8 @@ _SHARD_ROWS = 10_000
 _MOST_SHARDS = 64
 
 
-class RowSource(abc.ABC):
+class RowSource(DataSet):
     """Where rows come from that are read one after the other."""
-
-    @property
-    @abc.abstractmethod
-    def columns(self) -> Sequence[str]:
-        """The names of the columns, the label's among them, known without reading the rows."""
-
-    @property
-    @abc.abstractmethod
-    def class_names(self) -> Sequence[str] | None:
-        """The classes that the label names, sorted or in the source's order; None for numbers."""
-
-    @abc.abstractmethod
-    def check(self) -> None:
-        """Checks what is quick to check: that the data exist, and their layout.
-
-        Raises:
-            DataError: at the first mistake.
-        """
-
-    @abc.abstractmethod
-    def fingerprint(self) -> str:
-        """Returns a text that changes when the data do."""
 
     @abc.abstractmethod
     def row_counts(self) -> Mapping[Sequence[str], int]:

@@ -73,8 +73,8 @@ class Batch:
     bad: Sequence[BadRow] = field(default=())
 
 
-class DataSource(abc.ABC):
-    """Where rows come from: pieces that can be read apart from each other, on any worker."""
+class DataSet(abc.ABC):
+    """Data as far as they are known without reading them."""
 
     @property
     @abc.abstractmethod
@@ -97,6 +97,10 @@ class DataSource(abc.ABC):
     @abc.abstractmethod
     def fingerprint(self) -> str:
         """Returns a text that changes when the data do."""
+
+
+class DataSource(DataSet):
+    """Where rows come from: pieces that can be read apart from each other, on any worker."""
 
     def row_counts(self) -> Mapping[Sequence[str], int] | None:
         """Returns how many rows may fall into each set of splits; None if that takes reading."""
