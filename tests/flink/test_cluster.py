@@ -56,6 +56,20 @@ def test_worker_pool_when_it_is_killed_then_another_takes_its_place(
     wait_until(lambda: cluster.pid("workerpool") != killed)
 
 
+def test_cluster_when_it_was_started_in_the_background_then_ends_by_an_interrupt_all_the_same(
+    start_cluster,
+):
+    """A shell without job control has such processes ignore SIGINT; the fixture sends one."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with start_cluster(task_managers=0) as cluster:
+            signal.signal(signal.SIGINT, before)
+            processes = cluster.found.processes
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not any(process.is_alive() for process in processes)
+
+
 def test_stop_when_the_launcher_was_killed_then_ends_the_others(start_cluster, repository):
     with start_cluster(task_managers=1) as cluster:
         processes = cluster.found.processes

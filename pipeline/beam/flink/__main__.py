@@ -44,7 +44,9 @@ def _start(options: argparse.Namespace) -> int:
         return _fail(str(error), 2)
     except subprocess.CalledProcessError as error:
         return _fail(f"Maven ended with exit code {error.returncode}: it could not fetch the jars")
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell has what it starts in the background ignore it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         with cluster.running():
             print(_instructions(ports, cluster.file), flush=True)
@@ -124,7 +126,8 @@ def _fail(text: str, code: int = 1) -> int:
 
 
 def _interrupt(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
