@@ -20,6 +20,10 @@ def make_schedule(config: ScheduleConfig, steps_per_epoch: int, total_steps: int
     """Returns the schedule of a training: linear warmup up to 1, then the kind that is asked for.
 
     Warmup leaves at least one step to the kind that follows.
+
+    Factors are computed in float64 and rounded once: a cosine of float32 has other last bits where
+    TensorFlow computes eight of them at once than where it computes the last few of a call one by
+    one, and the weights would depend on how many steps a call has.
     """
     warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
     after = {
@@ -30,11 +34,11 @@ def make_schedule(config: ScheduleConfig, steps_per_epoch: int, total_steps: int
     }[config.kind]()
 
     def factor(steps: tf.Tensor) -> tf.Tensor:
-        steps = tf.cast(steps, tf.float32)
+        steps = tf.cast(steps, tf.float64)
         if warmup_steps == 0:
-            return after(steps)
+            return tf.cast(after(steps), tf.float32)
         warmup = (steps + 1.0) / float(warmup_steps)
-        return tf.where(steps < warmup_steps, warmup, after(steps))
+        return tf.cast(tf.where(steps < warmup_steps, warmup, after(steps)), tf.float32)
 
     return factor
 
@@ -62,7 +66,8 @@ def _exponential(config: ScheduleConfig, steps_per_epoch: int, warmup_steps: int
         periods = (steps - warmup_steps) / period
         if config.staircase:
             periods = tf.floor(periods)
-        return tf.pow(config.decay_rate, tf.maximum(periods, 0.0))
+        rate = tf.constant(config.decay_rate, steps.dtype)
+        return tf.pow(rate, tf.maximum(periods, 0.0))
 
     return factor
 

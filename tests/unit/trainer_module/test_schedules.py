@@ -113,3 +113,21 @@ def test_warmup_when_it_outlasts_the_training_then_leaves_the_last_step_to_the_s
 def test_schedule_when_the_training_is_a_single_step_then_takes_it_at_the_peak(kind):
     found = factors(steps_per_epoch=1, total=1, kind=kind, warmup_epochs=3.0)
     np.testing.assert_array_equal(found, [1.0])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"kind": "cosine", "warmup_epochs": 1},
+        {"kind": "exponential", "decay_rate": 0.9, "decay_epochs": 1, "warmup_epochs": 0},
+    ],
+)
+def test_factors_when_steps_are_taken_in_longer_calls_then_are_the_same_bits(config):
+    schedule = make_schedule(ScheduleConfig.model_validate(config), 20, 2000)
+    alone = tf.function(lambda step: schedule(step[tf.newaxis])[0])
+    together = tf.function(schedule)
+    steps = tf.range(2000, dtype=tf.int64)
+    singles = np.array([alone(step).numpy() for step in steps])
+    for length in (7, 8, 10, 50):
+        calls = [together(steps[i : i + length]).numpy() for i in range(0, 2000, length)]
+        assert np.concatenate(calls).tobytes() == singles.tobytes(), length
