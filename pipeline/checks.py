@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from components.example_gen.source import DataError
 from components.example_gen.sources import make_source
 from pipeline.beam.checks import engine_problems
 from pipeline.config import RunConfig
@@ -119,7 +120,10 @@ def schema_problems(config: RunConfig, source: Source) -> list[Problem]:
 def _validate_problems(config: RunConfig, source: Source) -> list[Problem]:
     """Checks that the policies name columns, and that there are logs where they should be."""
     validate = config.validate
-    columns = set(make_source(config.data).columns) | _reviewed_features(config)
+    try:
+        columns = set(make_source(config.data).columns) | _reviewed_features(config)
+    except DataError:  # told of by data_problems
+        return []
     named = [
         *((f"validate.features.{name}", name) for name in validate.features),
         *((f"validate.drift.features.{name}", name) for name in validate.drift.features),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
+from components.example_gen.config import where
 from components.example_gen.source import DataError, DataSource
 from pipeline.config import RunConfig
 from pipeline.config_file import Problem, Source
@@ -45,7 +46,7 @@ def split_problems(config: RunConfig, data: DataSource, source: Source) -> list[
 
     Reads the rows only where there are so few that their number alone does not settle it.
     """
-    from components.example_gen.examples import least_counts, split_counts
+    from components.example_gen.examples import intake_of, least_counts
 
     shares = config.data.splits
     needed = {"train": config.train.batch_size, "eval": 1, "test": 1}
@@ -53,10 +54,11 @@ def split_problems(config: RunConfig, data: DataSource, source: Source) -> list[
     if least is None or all(least[split] >= rows for split, rows in needed.items()):
         return []
     try:
-        counts = split_counts(data)
+        intake = intake_of(data)
+        intake.check_bad(config.data.bad_rows, config.data.max_bad_fraction, where(config.data))
     except DataError as error:
         return [_data_problem(source, error)]
-    rows = sum(counts.values())
+    counts, rows = intake.splits, intake.rows
     problems = [
         source.problem(
             "data", f"0 of {rows} rows in split {split!r}", "a row or more in each split"

@@ -193,3 +193,8 @@ DataConfig = Annotated[
     Field(discriminator="source"),
     BeforeValidator(_with_default_source),
 ]
+
+
+def where(data: DataConfig) -> str:
+    """Returns how to name data to a person."""
+    return data.dataset if isinstance(data, SklearnConfig) else data.path

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.example_gen.config import SPLITS, SplitsConfig
+from components.example_gen.intake import Intake
 from components.example_gen.source import DataSource
 
 _SIGMAS = 6
@@ -38,16 +39,17 @@ def to_example(features: Mapping[str, Any]) -> tf.train.Example:
     return example
 
 
-def split_counts(source: DataSource) -> dict[str, int]:
-    """Returns how many good rows each split will get, from reading them all."""
-    counts = dict.fromkeys(SPLITS, 0)
+def intake_of(source: DataSource) -> Intake:
+    """Returns what becomes of the rows of a source, from reading them all.
+
+    Raises:
+        DataError: if they cannot be read.
+    """
     pieces = source.pieces()
     survey = source.merge([source.survey(piece) for piece in pieces])
-    for piece in pieces:
-        for batch in source.read(piece, survey):
-            for place, split in enumerate(SPLITS):
-                counts[split] += int((batch.splits == place).sum())
-    return counts
+    return Intake.merge(
+        [Intake.of(batch) for piece in pieces for batch in source.read(piece, survey)]
+    )
 
 
 def least_counts(source: DataSource, shares: SplitsConfig) -> dict[str, float] | None:

@@ -21,7 +21,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.example_gen.config import SPLITS, DataConfig
+from components.example_gen.config import SPLITS, DataConfig, where
 from components.example_gen.intake import collect, write_part
 from components.example_gen.source import DataSource
 from components.example_gen.sources import make_source
@@ -65,8 +65,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             write = functools.partial(_write, source=source, uri=examples.uri, accounts=accounts)
             _ = pieces | "Write" >> beam.Map(write, survey=beam.pvalue.AsSingleton(survey))
         intake = collect(accounts, examples.uri)
-        where = getattr(data, "path", getattr(data, "dataset", data.source))
-        intake.check(data.bad_rows, data.max_bad_fraction, str(where))
+        intake.check(data.bad_rows, data.max_bad_fraction, where(data))
         payload_format = exec_properties.get(standard_component_specs.OUTPUT_DATA_FORMAT_KEY)
         examples_utils.set_payload_format(
             examples, payload_format or example_gen_pb2.FORMAT_TF_EXAMPLE

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from components.example_gen.config import SPLITS
-from components.example_gen.source import BadRow, DataError
+from components.example_gen.source import BadRow, Batch, DataError
 
 FILE_NAME = "intake.json"
 QUARANTINE = "quarantine"
@@ -43,6 +43,12 @@ class Intake:
         return sum(self.splits.values()) + self.bad
 
     @classmethod
+    def of(cls, batch: Batch) -> Intake:
+        """Returns the account of one batch."""
+        splits = {split: int((batch.splits == n).sum()) for n, split in enumerate(SPLITS)}
+        return cls(splits, len(batch.bad), [str(row) for row in batch.bad[:SHOWN]])
+
+    @classmethod
     def merge(cls, parts: Sequence[Intake]) -> Intake:
         """Returns the account of all pieces from those of each, in the pieces' order."""
         return cls(
@@ -60,15 +66,19 @@ class Intake:
         Raises:
             DataError: if there are bad rows that the policy does not allow, or a split has no rows.
         """
+        self.check_bad(policy, max_fraction, where)
+        empty = [split for split, rows in self.splits.items() if rows == 0]
+        if empty:
+            found = f"no rows in split {empty[0]!r} of {self.rows} rows"
+            raise DataError.at(where, found, "a row or more in each split")
+
+    def check_bad(self, policy: str, max_fraction: float, where: str) -> None:
+        """Holds the bad rows alone to the policy; see `check`."""
         if self.bad and policy == "fail":
             self._refuse(where, "none, since data.bad_rows is fail; quarantine puts them aside")
         if self.bad > max_fraction * self.rows:
             found = f"at most {max_fraction:.2%}, as data.max_bad_fraction says"
             self._refuse(where, found)
-        empty = [split for split, rows in self.splits.items() if rows == 0]
-        if empty:
-            found = f"no rows in split {empty[0]!r} of {self.rows} rows"
-            raise DataError.at(where, found, "a row or more in each split")
 
     def _refuse(self, where: str, allowed: str) -> None:
         more = self.bad - len(self.first_bad)

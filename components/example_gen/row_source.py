@@ -37,6 +37,9 @@ class RowSource(DataSet):
 class RowsAsPiece(DataSource):
     """All rows of a source as one piece.
 
+    Attributes:
+        rows_source: of the rows.
+
     Args:
         source: of the rows.
         label: the column.
@@ -51,30 +54,30 @@ class RowsAsPiece(DataSource):
         splits: SplitsConfig,
         label_values: Sequence[Any] | None = None,
     ) -> None:
-        self._source = source
+        self.rows_source = source
         self._label = label
         self._shares = splits
         self._label_values = None if label_values is None else frozenset(label_values)
 
     @property
     def columns(self) -> Sequence[str]:
-        return self._source.columns
+        return self.rows_source.columns
 
     @property
     def class_names(self) -> Sequence[str] | None:
-        return self._source.class_names
+        return self.rows_source.class_names
 
     def check(self) -> None:
-        self._source.check()
+        self.rows_source.check()
 
     def fingerprint(self) -> str:
-        return self._source.fingerprint()
+        return self.rows_source.fingerprint()
 
     def row_counts(self) -> Mapping[Sequence[str], int]:
-        return self._source.row_counts()
+        return self.rows_source.row_counts()
 
     def sample(self, count: int) -> list[Mapping[str, Any]]:
-        good = (row for row in self._source.rows() if isinstance(row, Row))
+        good = (row for row in self.rows_source.rows() if isinstance(row, Row))
         return [row.features for row in itertools.islice(good, count)]
 
     def pieces(self) -> Sequence[str]:
@@ -91,7 +94,7 @@ class RowsAsPiece(DataSource):
 
     def _checked(self) -> Iterator[Row | BadRow]:
         """Yields the rows; one whose label is not allowed as a bad one."""
-        for number, row in enumerate(self._source.rows(), start=1):
+        for number, row in enumerate(self.rows_source.rows(), start=1):
             label = row.features.get(self._label) if isinstance(row, Row) else None
             if self._label_values is None or isinstance(row, BadRow) or label in self._label_values:
                 yield row

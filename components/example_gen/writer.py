@@ -14,14 +14,17 @@ from types import TracebackType
 import tensorflow as tf
 
 from components.example_gen.config import SPLITS
-from components.example_gen.intake import QUARANTINE, SHOWN, Intake, quarantine_line
+from components.example_gen.intake import QUARANTINE, Intake, quarantine_line
 from components.example_gen.source import Batch
 
 _GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 
 
 class PieceWriter:
-    """Writes batches, as a context manager; `intake` afterwards tells what was written.
+    """Writes batches, as a context manager.
+
+    Attributes:
+        intake: the account of what was written so far.
 
     Args:
         uri: of the Examples artifact.
@@ -38,9 +41,7 @@ class PieceWriter:
         self._records: dict[str, tf.io.TFRecordWriter] = {}
         self._quarantine: tf.io.gfile.GFile | None = None
         self._partial: dict[str, str] = {}
-        self._counts = dict.fromkeys(SPLITS, 0)
-        self._bad = 0
-        self._first_bad: list[str] = []
+        self.intake = Intake()
 
     def __enter__(self) -> PieceWriter:
         return self
@@ -58,21 +59,15 @@ class PieceWriter:
             else:
                 tf.io.gfile.remove(partial)
 
-    @property
-    def intake(self) -> Intake:
-        return Intake(dict(self._counts), self._bad, self._first_bad)
-
     def write(self, batch: Batch) -> None:
         """Writes a batch, its rows in the order of their digests: any order says nothing."""
         rows = zip(batch.digests, batch.splits.tolist(), batch.serialized, strict=True)
         for digest, split, serialized in sorted(rows):
             shard = int.from_bytes(digest[:8], "little") % self._shards
             self._writer(SPLITS[split], shard).write(serialized)
-            self._counts[SPLITS[split]] += 1
         for row in batch.bad:
             self._aside().write(quarantine_line(row) + "\n")
-        self._bad += len(batch.bad)
-        self._first_bad += [str(row) for row in batch.bad[: SHOWN - len(self._first_bad)]]
+        self.intake = Intake.merge([self.intake, Intake.of(batch)])
 
     def _writer(self, split: str, shard: int) -> tf.io.TFRecordWriter:
         name = f"data_tfrecord-{self._number:05d}-{shard:03d}.gz"

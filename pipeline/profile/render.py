@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.profile.columns import Suspicion
 from pipeline.profile.features import suggest
 from pipeline.profile.images import ImageProfile
 from pipeline.profile.report import label_text, reason
@@ -60,6 +61,7 @@ def render_table(found: TableProfile, name: str, command: str) -> str:
         f"{'a bad row ends the run' if found.bad else 'put bad rows aside and go on'}",
         "  splits: {by: hash, train: 70, eval: 15, test: 15}   # by: group or time, with a column",
         "",
+        *_validation(found),
         "task:",
         "  name: tabular",
         "  options:",
@@ -67,7 +69,7 @@ def render_table(found: TableProfile, name: str, command: str) -> str:
     ]
     if label.classes:
         head.append(f"    classes: {flow(list(label.classes))}")
-    head += ["    hidden: [64, 32]", "    dropout: 0.1", "    features:"]
+    head += ["    hidden: [64, 32]", "    dropout: 0.3", "    features:"]
     for column in found.columns:
         options = suggest(column, rows)
         if column.suspicion:
@@ -93,6 +95,23 @@ def _column_types(found: TableProfile) -> list[str]:
     ]
 
 
+def _validation(found: TableProfile) -> list[str]:
+    """Returns what is not compared with the data of before: other identifiers and later times."""
+    columns = [
+        column.name
+        for column in found.columns
+        if column.date or column.suspicion is Suspicion.IDENTIFIER
+    ]
+    if not columns:
+        return []
+    return [
+        "validate:",
+        "  drift:                   # columns that are never as before, and need not be",
+        f"    features: {flow(dict.fromkeys(columns))}",
+        "",
+    ]
+
+
 def _training(rows: int) -> list[str]:
     train = int(_TRAIN_SHARE * rows)
     batch = next((size for most, size in _BATCH_SIZES if train <= most), _LARGEST_BATCH)
@@ -108,7 +127,7 @@ def _training(rows: int) -> list[str]:
         "  schedule: {kind: cosine, warmup_epochs: 1}",
         "  clip: {by: global_norm, at: 1.0}",
         "  callbacks:",
-        "    early_stop: {metric: loss, mode: min, patience: 10}",
+        "    early_stop: {metric: loss, mode: min, patience: 5}",
     ]
 
 

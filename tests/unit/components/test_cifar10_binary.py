@@ -102,7 +102,7 @@ def test_rows_when_a_record_is_of_no_class_then_is_a_bad_row(write_folder):
     root = write_folder({**FILES, "data_batch_4.bin": records.tobytes()})
     rows = list(source(root).rows())
     (bad,) = [row for row in rows if isinstance(row, BadRow)]
-    assert bad == (
+    assert bad[:4] == (
         f"{root}/data_batch_4.bin: record 3",
         "label",
         "class 3",

@@ -42,7 +42,7 @@ SECTIONS = TypeAdapter(DataConfig)
 def test_data_config_when_it_names_a_source_then_is_of_its_kind(section, config, source):
     data = SECTIONS.validate_python(section)
     assert type(data) is config
-    assert type(make_source(data)) is source
+    assert type(make_source(data).rows_source) is source
     assert SECTIONS.validate_python(data.model_dump(mode="json")) == data
 
 

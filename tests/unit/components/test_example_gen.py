@@ -16,7 +16,7 @@ from components.example_gen.config import (
     SklearnConfig,
     SplitsConfig,
 )
-from components.example_gen.examples import split_counts, to_example
+from components.example_gen.examples import intake_of, to_example
 from components.example_gen.executor import Executor
 from components.example_gen.intake import read_intake
 from components.example_gen.sklearn_source import load_columns, rows
@@ -82,7 +82,7 @@ def test_executor_when_run_then_the_artifact_names_its_splits(artifact_of_data):
 
 def test_split_counts_when_the_component_has_run_then_are_the_rows_it_wrote(written):
     counts = {split: len(examples) for split, examples in written.items()}
-    assert split_counts(make_source(DATA)) == counts
+    assert intake_of(make_source(DATA)).splits == counts
     assert min(counts.values()) > 0
 
 
@@ -152,16 +152,21 @@ def test_executor_when_a_source_has_a_test_split_then_it_is_kept_and_train_is_di
     assert images["train"] | images["eval"] == {picture(i) for i in range(40)}
     assert not images["train"] & images["eval"]
     assert len(images["train"]) > len(images["eval"]) > 0
-    assert split_counts(make_source(pictures)) == {
+    assert intake_of(make_source(pictures)).splits == {
         split: len(examples) for split, examples in found.items()
     }
 
 
-def test_executor_when_a_picture_does_not_decode_then_the_error_names_it(write_tar, tmp_path):
+def test_executor_when_pictures_do_not_decode_then_the_error_names_them(write_tar, tmp_path):
     files = {f"train/{name}/1.png": b"no picture" for name in ("cat", "dog")}
     data = ImageFolderConfig(source="image_folder", path=str(write_tar(files)))
-    with pytest.raises(DataError, match=r"data\.tar: train/cat/1\.png: found a file that starts"):
+    with pytest.raises(DataError) as error:
         write(tmp_path / "examples", data)
+    first, *rows = str(error.value).splitlines()
+    assert first.startswith(f"{data.path}: 2 of 2 rows are bad; allowed: none")
+    assert [row.partition(": found")[0] for row in rows] == [
+        f"  {data.path}: train/{name}/1.png: column 'image'" for name in ("cat", "dog")
+    ]
 
 
 GOOD = "".join(f"{i},{i % 2}\n" for i in range(60))

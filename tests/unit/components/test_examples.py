@@ -3,7 +3,7 @@
 import pytest
 
 from components.example_gen.config import SPLITS, SklearnConfig, SplitsConfig
-from components.example_gen.examples import least_counts, split_counts, to_example
+from components.example_gen.examples import intake_of, least_counts, to_example
 from components.example_gen.sklearn_source import load_columns
 from components.example_gen.sources import make_source
 from components.example_gen.splitting import digests, hashed
@@ -66,7 +66,7 @@ def test_split_when_the_seed_is_another_then_so_are_the_splits():
 @pytest.mark.parametrize("dataset", ["digits", "breast_cancer"])
 def test_split_counts_when_all_rows_are_taken_then_shares_are_about_those_of_the_config(dataset):
     splits = SplitsConfig(train=8, eval=1, test=1)
-    counts = split_counts(make_source(SklearnConfig(dataset=dataset, label="x", splits=splits)))
+    counts = intake_of(make_source(SklearnConfig(dataset=dataset, label="x", splits=splits))).splits
     total = sum(counts.values())
     assert total == len(next(iter(load_columns(dataset).values())))
     assert counts["train"] / total == pytest.approx(0.8, abs=0.05)
@@ -76,7 +76,7 @@ def test_split_counts_when_all_rows_are_taken_then_shares_are_about_those_of_the
 @pytest.mark.parametrize("dataset", ["digits", "breast_cancer"])
 def test_least_counts_when_rows_are_many_then_are_below_the_counts_but_near(dataset):
     source = make_source(SklearnConfig(dataset=dataset, label="x", splits=SHARES))
-    least, counts = least_counts(source, SHARES), split_counts(source)
+    least, counts = least_counts(source, SHARES), intake_of(source).splits
     for split in SPLITS:
         assert 0 < least[split] <= counts[split]
     assert least["train"] > 0.8 * counts["train"]

@@ -123,7 +123,7 @@ def test_rows_when_a_file_is_named_otherwise_then_is_a_bad_row(name, tree, pictu
     found = source(root)
     found.check()
     (bad,) = [row for row in found.rows() if isinstance(row, BadRow)]
-    assert bad == (
+    assert bad[:4] == (
         f"{root}/train/cat/{name}",
         "image",
         "another kind of file",

@@ -179,7 +179,7 @@ def test_class_names_when_labels_are_text_then_are_those_of_train_and_others_are
     )
     assert source(path).class_names == ("cat", "dog")
     bad = [row for row in source(path).rows() if isinstance(row, BadRow)]
-    assert bad == [
+    assert [row[:4] for row in bad] == [
         (f"{path}: y_train: row 3", "y", "an empty text", "a text, as it is the label"),
         (f"{path}: y_test: row 2", "y", "'ape'", "the classes of train: cat, dog"),
     ]

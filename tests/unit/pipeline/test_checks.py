@@ -259,10 +259,10 @@ def test_task_when_a_split_has_no_rows_then_names_the_split(load) -> None:
 
 @pytest.mark.usefixtures("tensorflow")
 def test_task_when_a_batch_is_more_than_the_train_split_then_says_how_many_rows(load) -> None:
-    from components.example_gen.examples import split_counts
+    from components.example_gen.examples import intake_of
 
     config = load("data.limit=60")
-    rows = split_counts(make_source(config.data), config.data.splits)["train"]
+    rows = intake_of(make_source(config.data)).splits["train"]
     assert 0 < rows < 60
 
     assert problems(check_task, config) == [

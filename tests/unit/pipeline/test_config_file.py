@@ -136,13 +136,13 @@ def test_load_when_a_key_is_misspelt_then_names_the_nearest_of_its_section(
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ({"source": "csv"}, "data.source: found 'csv'; allowed: 'sklearn', 'image_folder', "),
+        ({"source": "excel"}, "data.source: found 'excel'; allowed: 'sklearn', 'image_folder', "),
         ({"source": 5}, "data.source: found 5; allowed: 'sklearn', 'image_folder', "),
         ({"source": "image_folder"}, "data.path: found nothing; allowed: a value: this key is "),
         (
             {"source": "image_folder", "pth": "a", "path": "a"},
             "data.pth: found a key that does not exist; allowed: did you mean path? known keys: "
-            "path, label, splits, source",
+            "splits, bad_rows, max_bad_fraction, path, label, source",
         ),
         (
             {"source": "cifar10_binary", "path": "a", "limit": 3},
@@ -151,7 +151,7 @@ def test_load_when_a_key_is_misspelt_then_names_the_nearest_of_its_section(
         (
             {"source": "image_folder", "path": "a", "splits": {"trian": 1}},
             "data.splits.trian: found a key that does not exist; allowed: did you mean train? "
-            "known keys: train, eval, test",
+            "known keys: by, column, train, eval, test, seed",
         ),
         (
             {"source": "image_folder", "path": "a", "splits": {"eval": 0}},

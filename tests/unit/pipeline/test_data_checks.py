@@ -86,10 +86,11 @@ def test_task_when_there_are_few_pictures_and_one_does_not_decode_then_names_it(
     load_pictures, tmp_path
 ) -> None:
     write_pictures(tmp_path, ["cat", "dog"])
-    assert problems(check_task, load_pictures()) == [
-        "run.yaml: data.path: found data/cifar10/train/cat/0.png: a file that starts with b'x'; "
-        "allowed: a JPEG or PNG picture"
-    ]
+    with pytest.raises(ConfigError) as error:
+        check_task(load_pictures(), Source("run.yaml"))
+    first, *rows = str(error.value).splitlines()
+    assert "rows are bad; allowed: none, since data.bad_rows is fail" in first
+    assert rows[0].startswith("  data/cifar10/train/cat/0.png: column 'image': found a file that ")
 
 
 @pytest.mark.usefixtures("tensorflow")
