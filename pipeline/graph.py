@@ -29,6 +29,7 @@ from components.schema_file.component import SchemaFile
 from components.tflite.component import TFLiteExport
 from components.trainer.component import Trainer
 from pipeline.beam.arguments import beam_pipeline_args
+from pipeline.beam.running_mode import files_bytes
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.lite import lite_labels, lite_metrics
@@ -55,9 +56,10 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
     task_module = type(task).__module__
     features_module = type(task).preprocessing_fn.__module__
 
+    source = make_source(config.data)
     example_gen = SourceExampleGen(
         data=config.data,
-        fingerprint=make_source(config.data).fingerprint(),
+        fingerprint=source.fingerprint(),
         code=source_hash("components.example_gen.executor"),
         label_values=task.label_values,
     ).with_id("ExampleGen")
@@ -193,7 +195,9 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         pipeline_root=str(root / "artifacts"),
         components=components[: components.index(gate) + 1] if to_gate else components,
         enable_cache=config.cache,
-        beam_pipeline_args=beam_pipeline_args(config.beam, getattr(config.data, "path", None)),
+        beam_pipeline_args=beam_pipeline_args(
+            config.beam, source.size() or files_bytes(getattr(config.data, "path", None))
+        ),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(root / "metadata.sqlite")
         ),

@@ -106,6 +106,10 @@ class DataSource(DataSet):
         """Returns how many rows may fall into each set of splits; None if that takes reading."""
         return None
 
+    def size(self) -> int:
+        """Returns the bytes of the files that are read; 0 where the source does not tell."""
+        return 0
+
     @abc.abstractmethod
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         """Returns the first rows that are good: a value, or a list, by column; missing ones not.

@@ -16,7 +16,7 @@ from pipeline.beam.config import (
     PortableConfig,
     SparkConfig,
 )
-from pipeline.beam.running_mode import IN_MEMORY, files_bytes, running_mode, usable_cores
+from pipeline.beam.running_mode import IN_MEMORY, running_mode, usable_cores
 
 JOB_ENDPOINT = "TAPELINE_BEAM_JOB_ENDPOINT"
 ENVIRONMENT = "TAPELINE_BEAM_ENVIRONMENT"
@@ -34,21 +34,21 @@ worker takes seconds to start; one of a finished job holds its memory so long.""
 _SEND_NOTHING = "--sdk_container_image=unused"
 
 
-def beam_pipeline_args(beam: BeamConfig, data_path: str | None) -> list[Any]:
+def beam_pipeline_args(beam: BeamConfig, data_bytes: int) -> list[Any]:
     """Returns the options: texts, and TFX placeholders of `running_engine`'s variables.
 
     Args:
-        data_path: file or folder that the rows come from; None where there is none.
+        data_bytes: size of the data's files; 0 where there are none.
     """
     if isinstance(beam, DirectConfig):
-        return _direct(beam, data_path)
+        return _direct(beam, data_bytes)
     if isinstance(beam, DataflowConfig):
         return _dataflow(beam)
     return _portable(beam)
 
 
-def _direct(beam: DirectConfig, data_path: str | None) -> list[Any]:
-    if running_mode(beam, files_bytes(data_path), usable_cores()) == IN_MEMORY:
+def _direct(beam: DirectConfig, data_bytes: int) -> list[Any]:
+    if running_mode(beam, data_bytes, usable_cores()) == IN_MEMORY:
         return []
     return [
         "--runner=DirectRunner",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,13 @@ def as_feature(values: pa.Array) -> pa.ListArray:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     nothing = np.append(lengths == 0, False)
     return pa.ListArray.from_arrays(pa.array(offsets, mask=nothing), values)
+
+
+def chunked(parts: Sequence[pa.Array]) -> pa.ChunkedArray:
+    """Returns a column of several tables; of lists, if it is one of lists in any."""
+    if any(pa.types.is_list(part.type) for part in parts):
+        parts = [as_feature(part) for part in parts]
+    return pa.chunked_array(parts)
 
 
 def python_values(columns: Mapping[str, pa.Array], count: int) -> list[Mapping[str, Any]]:

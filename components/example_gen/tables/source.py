@@ -20,7 +20,7 @@ from components.example_gen.splitting import (
     time_bounds,
     timed,
 )
-from components.example_gen.tables.content import as_feature, contents, python_values
+from components.example_gen.tables.content import as_feature, chunked, contents, python_values
 from components.example_gen.tables.expression import Expression
 from components.example_gen.tables.faults import Faults
 from components.example_gen.tables.file_access import changed_at, size_of
@@ -122,15 +122,16 @@ class TableSource(DataSource):
             digest.update(text.encode(errors="replace"))
         return digest.hexdigest()[:16]
 
+    def size(self) -> int:
+        return sum(size_of(file.path) for file in self._files)
+
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         for piece in self.pieces():
-            for table in self._reader.tables(piece.path, piece.part):
+            for table in filter(_has_rows, self._reader.tables(piece.path, piece.part)):
                 # The types of all the data would take reading them: those of these rows will do.
                 rows = self._rows(table, self._survey(table).types(self._config.columns))
-                columns = dict(rows.columns)
-                if rows.label is not None:
-                    columns[self._config.label] = rows.label
+                columns = {**rows.columns, **self._made_label(rows)}
                 found += python_values(columns, count - len(found))
                 if len(found) == count:
                     return found
@@ -149,21 +150,23 @@ class TableSource(DataSource):
             read = 0
             for table in self._reader.tables(piece.path, piece.part):
                 tables.append(table)
-                read += table.rows
+                read += table.rows + len(table.bad)
                 if read * len(chosen) >= rows:
                     break
-        if not tables:
-            raise DataError.at(self._config.path, "found no rows", "rows below the header")
-        survey = Survey.merge([self._survey(table) for table in tables])
+        filled = list(filter(_has_rows, tables))
+        if not filled:
+            bad = [str(row) for table in tables for row in table.bad]
+            found = f"found no good row; the first: {bad[0]}" if bad else "found no rows"
+            raise DataError.at(self._config.path, found, "rows to learn from")
+        survey = Survey.merge([self._survey(table) for table in filled])
         likely = {name: kinds.likely for name, kinds in survey.kinds.items()}
         types = survey.types({**likely, **self._config.columns})
-        parts = [self._rows(table, types) for table in tables]
-        names = [*parts[0].columns, *([self._config.label] if parts[0].label is not None else [])]
-        every = [{**part.columns, self._config.label: part.label} if part.label is not None else
-                 part.columns for part in parts]  # fmt: skip
+        unread = [row for table in tables if not table.rows for row in table.bad]
+        parts = [self._rows(table, types) for table in filled]
+        every = [{**part.columns, **self._made_label(part)} for part in parts]
         return Excerpt(
-            {name: pa.chunked_array([part[name] for part in every]) for name in names},
-            [row for part in parts for row in part.bad],
+            {name: chunked([part[name] for part in every]) for name in every[0]},
+            [*(row for part in parts for row in part.bad), *unread],
             len(chosen) == len(pieces) and sum(table.rows for table in tables) < rows,
         )
 
@@ -190,11 +193,12 @@ class TableSource(DataSource):
         encoder = RecordBatchToExamplesEncoder()
         types = survey.types(self._config.columns)
         for table in self._reader.tables(piece.path, piece.part):
+            if table.rows == 0:
+                yield Batch([], np.zeros(0, np.int8), [], table.bad)
+                continue
             rows = self._rows(table, types)
-            columns = dict(rows.columns)
-            found = digests(contents(columns), self._config.splits.seed)
-            if rows.label is not None:
-                columns[self._config.label] = rows.label
+            found = digests(contents(rows.columns), self._config.splits.seed)
+            columns = {**rows.columns, **self._made_label(rows)}
             names = sorted(columns)
             features = [as_feature(columns[name]) for name in names]
             serialized = encoder.encode(pa.RecordBatch.from_arrays(features, names))
@@ -249,6 +253,10 @@ class TableSource(DataSource):
             faults.add(config.label, rows, shown, allowed)
         return None if self._expression is None else label
 
+    def _made_label(self, rows: Rows) -> dict[str, pa.Array]:
+        """Returns the column of the label, if an expression makes it."""
+        return {} if rows.label is None else {self._config.label: rows.label}
+
     def _check_split_column(
         self, table: Table, columns: Mapping[str, pa.Array], faults: Faults
     ) -> np.ndarray | None:
@@ -300,6 +308,10 @@ class TableSource(DataSource):
 def _spread(count: int, most: int) -> list[int]:
     """Returns at most so many of the numbers below `count`, as far apart as may be."""
     return sorted({number * count // most for number in range(most)})
+
+
+def _has_rows(table: Table) -> bool:
+    return table.rows > 0
 
 
 def _nulls(rows: int, kind: ColumnType) -> pa.Array:

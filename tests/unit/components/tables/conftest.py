@@ -51,7 +51,7 @@ def read():
                     rows[SPLITS[split]].append(
                         {
                             name: list(getattr(feature, feature.WhichOneof("kind")).value)
-                            for name, feature in example.features.feature.items()
+                            for name, feature in sorted(example.features.feature.items())
                             if feature.WhichOneof("kind")
                         }
                     )

@@ -29,9 +29,9 @@ def test_rows_when_values_are_of_each_type_then_are_examples_without_what_is_mis
     path = write("i,f,t,y\n1,1.5,a,0\n,,,1\n-3,2,é,1\n")
     assert good(table(path)) == sorted(
         [
-            {"i": [1], "f": [1.5], "t": [b"a"], "y": [0]},
+            {"f": [1.5], "i": [1], "t": [b"a"], "y": [0]},
             {"y": [1]},
-            {"i": [-3], "f": [2.0], "t": ["é".encode()], "y": [1]},
+            {"f": [2.0], "i": [-3], "t": ["é".encode()], "y": [1]},
         ],
         key=str,
     )
@@ -254,6 +254,37 @@ def test_check_when_there_is_no_file_then_says_what_the_path_should_be(
 def test_sample_when_rows_are_asked_for_then_are_the_first_good_ones(write, table):
     path = write("x,t,y\nbad\n1,é,0\n,b,1\n3,c,1\n")
     assert table(path).sample(2) == [{"x": 1, "t": "é", "y": 0}, {"t": "b", "y": 1}]
+
+
+def test_size_when_there_are_several_files_then_is_of_all(write, table):
+    write("x,y\n1,2\n", "data/a.csv")
+    path = write("x,y\n1,22\n", "data/b.csv").parent
+    assert table(path).size() == 17
+
+
+def test_excerpt_when_rows_have_one_value_here_and_several_there_then_is_of_lists(table, tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "data.tfrecord")) as writer:
+        for number in range(1500):
+            row = {"x": [number, 1] if number == 1400 else number, "y": number % 2}
+            writer.write(to_example(row).SerializeToString())
+    found = table(tmp_path / "data.tfrecord", "tfrecord").excerpt(10_000)
+    assert found.is_all
+    assert found.columns["x"][1400].as_py() == [1400, 1]
+    assert found.columns["x"][0].as_py() == [0]
+
+
+def test_read_when_no_row_of_a_part_reads_then_all_are_bad(table, read, tmp_path):
+    rows = [{"x": number, "y": number % 2} for number in range(10)]
+    pq.write_table(
+        pa.Table.from_pylist(rows), tmp_path / "data.parquet", compression="gzip",
+        use_dictionary=False,
+    )  # fmt: skip
+    content = bytearray((tmp_path / "data.parquet").read_bytes())
+    content[10:60] = bytes(50)
+    (tmp_path / "data.parquet").write_bytes(content)
+    found, bad = read(table(tmp_path / "data.parquet", "parquet"))
+    assert not any(found.values())
+    assert len(bad) == 10
 
 
 def test_fingerprint_when_a_file_changes_then_is_another(write, table):

@@ -32,8 +32,8 @@ FLINK = {
 }
 
 
-def _arguments(section: dict, data_path: str | None = None) -> list:
-    return beam_pipeline_args(TypeAdapter(BeamConfig).validate_python(section), data_path)
+def _arguments(section: dict, data_bytes: int = 0) -> list:
+    return beam_pipeline_args(TypeAdapter(BeamConfig).validate_python(section), data_bytes)
 
 
 def _options(arguments: list[str]) -> dict:
@@ -52,16 +52,13 @@ def _options(arguments: list[str]) -> dict:
         logging.getLogger("apache_beam.options.pipeline_options").removeHandler(handler)
 
 
-def test_direct_when_the_data_are_small_then_has_no_options_as_ever(tmp_path):
-    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
-    assert _arguments({"engine": "direct"}, str(tmp_path)) == []
+def test_direct_when_the_data_are_small_then_has_no_options_as_ever():
+    assert _arguments({"engine": "direct"}, 8) == []
     assert _arguments({"engine": "direct"}) == []
 
 
-def test_direct_when_the_data_are_large_then_has_several_processes(tmp_path):
-    with (tmp_path / "data.csv").open("wb") as file:
-        file.truncate(MANY_BYTES)
-    options = _options(_arguments({"engine": "direct", "workers": 5}, str(tmp_path)))
+def test_direct_when_the_data_are_large_then_has_several_processes():
+    options = _options(_arguments({"engine": "direct", "workers": 5}, MANY_BYTES))
     assert options["direct_running_mode"] == "multi_processing"
     assert options["direct_num_workers"] == 5
 
