@@ -77,3 +77,25 @@ def write_tar(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def ingest():
+    """Runs the executor of ExampleGen in a folder; returns the Examples artifact."""
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.types import standard_artifacts
+
+    from components.example_gen.component import SourceExampleGen
+    from components.example_gen.executor import Executor
+
+    def run(folder, data, label_values=None):
+        examples = standard_artifacts.Examples()
+        examples.uri = str(folder)
+        context = base_beam_executor.BaseBeamExecutor.Context(
+            beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"]
+        )
+        properties = dict(SourceExampleGen(data, "", "hash", label_values).exec_properties)
+        Executor(context).Do({}, {"examples": [examples]}, properties)
+        return examples
+
+    return run

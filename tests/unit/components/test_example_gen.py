@@ -4,8 +4,7 @@ import json
 
 import pytest
 import tensorflow as tf
-from tfx.dsl.components.base import base_beam_executor
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import artifact_utils
 
 from components.example_gen import sklearn_source
 from components.example_gen.component import SourceExampleGen
@@ -17,10 +16,8 @@ from components.example_gen.config import (
     SplitsConfig,
 )
 from components.example_gen.examples import intake_of, to_example
-from components.example_gen.executor import Executor
-from components.example_gen.intake import read_intake
 from components.example_gen.sklearn_source import load_columns, rows
-from components.example_gen.source import BadRow, DataError
+from components.example_gen.source import DataError
 from components.example_gen.sources import make_source
 from components.example_gen.tables import csv_reader
 
@@ -37,18 +34,6 @@ def canonical(example):
     return example.SerializeToString(deterministic=True)
 
 
-def write(folder, data=DATA, label_values=None):
-    """Runs the component's executor; returns the Examples artifact."""
-    examples = standard_artifacts.Examples()
-    examples.uri = str(folder)
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"]
-    )
-    properties = dict(SourceExampleGen(data, "", "hash", label_values).exec_properties)
-    Executor(context).Do({}, {"examples": [examples]}, properties)
-    return examples
-
-
 def read(examples):
     """Returns the rows of each split, in the order of the files."""
     found = {}
@@ -60,8 +45,8 @@ def read(examples):
 
 
 @pytest.fixture(scope="module")
-def artifact_of_data(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("examples"))
+def artifact_of_data(tmp_path_factory, ingest):
+    return ingest(tmp_path_factory.mktemp("examples"), DATA)
 
 
 @pytest.fixture(scope="module")
@@ -86,18 +71,20 @@ def test_split_counts_when_the_component_has_run_then_are_the_rows_it_wrote(writ
     assert min(counts.values()) > 0
 
 
-def test_executor_when_run_again_then_writes_the_same_rows_in_the_same_order(written, tmp_path):
-    assert read(write(tmp_path)) == written
+def test_executor_when_run_again_then_writes_the_same_rows_in_the_same_order(
+    written, tmp_path, ingest
+):
+    assert read(ingest(tmp_path, DATA)) == written
 
 
 def test_split_of_a_row_when_other_rows_come_in_another_order_then_is_the_same(
-    written, tmp_path, monkeypatch
+    written, tmp_path, monkeypatch, ingest
 ):
     def last_rows_backwards(dataset, limit):
         return {name: column[:49:-1] for name, column in load_columns(dataset, limit).items()}
 
     monkeypatch.setattr(sklearn_source, "load_columns", last_rows_backwards)
-    fewer = read(write(tmp_path))
+    fewer = read(ingest(tmp_path, DATA))
 
     assert sum(map(len, fewer.values())) == 70
     for split in SPLITS:
@@ -141,9 +128,9 @@ def pictures(picture, write_tar):
 
 
 def test_executor_when_a_source_has_a_test_split_then_it_is_kept_and_train_is_divided(
-    pictures, picture, tmp_path
+    pictures, picture, tmp_path, ingest
 ):
-    found = read(write(tmp_path / "examples", pictures))
+    found = read(ingest(tmp_path / "examples", pictures))
     images = {
         split: {example.features.feature["image"].bytes_list.value[0] for example in examples}
         for split, examples in found.items()
@@ -157,11 +144,13 @@ def test_executor_when_a_source_has_a_test_split_then_it_is_kept_and_train_is_di
     }
 
 
-def test_executor_when_pictures_do_not_decode_then_the_error_names_them(write_tar, tmp_path):
+def test_executor_when_pictures_do_not_decode_then_the_error_names_them(
+    write_tar, tmp_path, ingest
+):
     files = {f"train/{name}/1.png": b"no picture" for name in ("cat", "dog")}
     data = ImageFolderConfig(source="image_folder", path=str(write_tar(files)))
     with pytest.raises(DataError) as error:
-        write(tmp_path / "examples", data)
+        ingest(tmp_path / "examples", data)
     first, *rows = str(error.value).splitlines()
     assert first.startswith(f"{data.path}: 2 of 2 rows are bad; allowed: none")
     assert [row.partition(": found")[0] for row in rows] == [
@@ -169,113 +158,33 @@ def test_executor_when_pictures_do_not_decode_then_the_error_names_them(write_ta
     ]
 
 
-GOOD = "".join(f"{i},{i % 2}\n" for i in range(60))
-
-
 @pytest.fixture
 def csv_data(tmp_path):
-    """Writes a CSV of 60 good rows and others; returns its configuration."""
+    """Writes a CSV of 60 rows; returns its configuration."""
 
-    def make(bad, **keys):
+    def make(**keys):
         path = tmp_path / "data.csv"
-        path.write_bytes(b"x,y\n" + GOOD.encode() + bad)
-        data = {"source": "csv", "path": str(path), "label": "y", "columns": {"x": "int"}}
-        return CsvConfig.model_validate(data | keys)
+        path.write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(60)))
+        return CsvConfig.model_validate({"source": "csv", "path": str(path), "label": "y"} | keys)
 
     return make
 
 
-BAD = {
-    "a row with too few cells": (b"7\n", "line 62: found 1 cells; allowed: 2, as the header has"),
-    "another encoding": (
-        b"\xe9,1\n",
-        r"line 62: column 'x': found b'\xe9'; allowed: text in utf-8",
-    ),
-    "no label": (b"7,\n", "line 62: column 'y': found nothing; allowed: a label in every row"),
-    "a label out of range": (b"7,2\n", "line 62: column 'y': found '2'; allowed: one of 0, 1"),
-    "a value of another type": (
-        b"a,1\n",
-        "line 62: column 'x': found 'a'; allowed: a whole number of 64 bits",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_executor_when_a_row_is_bad_and_the_policy_is_fail_then_says_which_and_why(
-    csv_data, tmp_path, kind
-):
-    content, message = BAD[kind]
-    data = csv_data(content)
-    with pytest.raises(DataError) as error:
-        write(tmp_path / "examples", data, label_values=[0, 1])
-    assert str(error.value) == (
-        f"{data.path}: 1 of 61 rows are bad; allowed: none, since data.bad_rows is fail; "
-        f"quarantine puts them aside\n  {data.path}: {message}"
-    )
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_executor_when_a_row_is_bad_and_the_policy_is_quarantine_then_it_is_put_aside_and_counted(
-    csv_data, tmp_path, kind
-):
-    content, message = BAD[kind]
-    data = csv_data(content, bad_rows="quarantine", max_bad_fraction=0.05)
-    examples = write(tmp_path / "examples", data, label_values=[0, 1])
-    intake = read_intake(examples.uri)
-    assert intake.bad == 1
-    assert intake.rows == 61
-    assert intake.first_bad == [f"{data.path}: {message}"]
-    assert {split: len(rows) for split, rows in read(examples).items()} == intake.splits
-    (aside,) = (tmp_path / "examples" / "quarantine").iterdir()
-    (line,) = aside.read_text().splitlines()
-    row = BadRow(**json.loads(line))
-    assert str(row) == f"{data.path}: {message}"
-    assert row.row.encode("latin-1", "replace") == content.strip().replace(b"\xe9", rb"\udce9")
-
-
-def test_executor_when_more_rows_are_bad_than_allowed_then_shows_the_first_and_counts_the_others(
-    csv_data, tmp_path
-):
-    data = csv_data(b"7\n" * 20, bad_rows="quarantine", max_bad_fraction=0.05)
-    with pytest.raises(DataError) as error:
-        write(tmp_path / "examples", data)
-    first, *rows = str(error.value).splitlines()
-    assert first.endswith("20 of 80 rows are bad; allowed: at most 5.00%, as "
-                          "data.max_bad_fraction says")  # fmt: skip
-    assert [row.partition(": ")[2].partition(":")[0] for row in rows[:10]] == [
-        f"line {line}" for line in range(62, 72)
-    ]
-    assert rows[10:] == ["  and 10 more"]
-
-
-def test_executor_when_a_split_gets_no_rows_then_says_which(csv_data, tmp_path):
-    data = csv_data(b"", splits={"by": "group", "column": "y"})
+def test_executor_when_a_split_gets_no_rows_then_says_which(csv_data, tmp_path, ingest):
+    data = csv_data(splits={"by": "group", "column": "y"})
     with pytest.raises(
         DataError, match=r"no rows in split '.*' of 60 rows; allowed: a row or more"
     ):
-        write(tmp_path / "examples", data)
+        ingest(tmp_path / "examples", data)
 
 
 def test_executor_when_a_file_is_read_in_parts_then_the_rows_are_those_of_the_whole(
-    csv_data, tmp_path, monkeypatch
+    csv_data, tmp_path, monkeypatch, ingest
 ):
-    data = csv_data(b"")
-    whole = read(write(tmp_path / "whole", data))
+    data = csv_data()
+    whole = read(ingest(tmp_path / "whole", data))
     monkeypatch.setattr(csv_reader.CsvReader.__init__, "__defaults__", (",", "utf-8", 50))
-    examples = write(tmp_path / "parts", data)
+    examples = ingest(tmp_path / "parts", data)
     assert len(list((tmp_path / "parts" / "Split-train").iterdir())) > 3
     for split, found in read(examples).items():
         assert sorted(map(canonical, found)) == sorted(map(canonical, whole[split]))
-
-
-def test_executor_when_a_picture_does_not_decode_and_the_policy_is_quarantine_then_goes_on(
-    picture, write_folder, tmp_path
-):
-    files = {f"train/{'cat' if i % 2 else 'dog'}/{i}.png": picture(i) for i in range(60)}
-    root = write_folder(files | {"train/cat/bad.png": b"no picture"})
-    data = ImageFolderConfig(
-        source="image_folder", path=str(root), bad_rows="quarantine", max_bad_fraction=0.1
-    )
-    intake = read_intake(write(tmp_path / "examples", data).uri)
-    assert (intake.bad, intake.rows) == (1, 61)
-    assert "train/cat/bad.png" in intake.first_bad[0]
