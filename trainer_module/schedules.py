@@ -79,7 +79,7 @@ def _piecewise(config: ScheduleConfig, steps_per_epoch: int) -> Schedule:
     def factor(steps: tf.Tensor) -> tf.Tensor:
         value = tf.ones_like(steps)
         for boundary, later in zip(boundaries, config.factors, strict=True):
-            value = tf.where(steps >= boundary, later, value)
+            value = tf.where(steps >= boundary, tf.constant(later, steps.dtype), value)
         return value
 
     return factor

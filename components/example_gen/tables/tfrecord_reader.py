@@ -98,7 +98,8 @@ def _records(file: io.BufferedReader) -> Iterator[bytes | _Damage]:
             yield _Damage(f"the end of what can be read ({error})")
             return
         if len(footer) < 4:
-            yield _Damage(f"{len(content)} of {length} bytes, where the file ends")
+            found = len(content) + len(footer)
+            yield _Damage(f"{found} of {length + 4} bytes, where the file ends")
             return
         if _masked_crc(content) != struct.unpack("<I", footer)[0]:
             yield _Damage("a content that does not match its checksum")

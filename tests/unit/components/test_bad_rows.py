@@ -109,7 +109,7 @@ KINDS = {
     ),
     "a TFRecord that is cut": (
         cut_tfrecord,
-        "data.tfrecord: record 61: found 4 of 4 bytes, where the file ends; "
+        "data.tfrecord: record 61: found 27 of 30 bytes, where the file ends; "
         "allowed: a TFRecord of tf.Example that is whole",
     ),
     "a corrupt record": (
