@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
@@ -25,7 +26,7 @@ from components.example_gen.config import SPLITS, DataConfig, where
 from components.example_gen.intake import collect, write_part
 from components.example_gen.source import DataSource
 from components.example_gen.sources import make_source
-from components.example_gen.writer import PieceWriter
+from components.example_gen.writer import PARTIAL, PieceWriter
 
 _ACCOUNTS = "accounts"
 """Folder of what the pieces' readers report, until the report of all is made."""
@@ -64,6 +65,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
             write = functools.partial(_write, source=source, uri=examples.uri, accounts=accounts)
             _ = pieces | "Write" >> beam.Map(write, survey=beam.pvalue.AsSingleton(survey))
+        partial = os.path.join(examples.uri, PARTIAL)
+        if fileio.exists(partial):
+            fileio.rmtree(partial)
         intake = collect(accounts, examples.uri)
         intake.check(data.bad_rows, data.max_bad_fraction, where(data))
         payload_format = exec_properties.get(standard_component_specs.OUTPUT_DATA_FORMAT_KEY)

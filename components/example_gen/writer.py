@@ -17,6 +17,9 @@ from components.example_gen.config import SPLITS
 from components.example_gen.intake import QUARANTINE, Intake, quarantine_line
 from components.example_gen.source import Batch
 
+PARTIAL = "partial"
+"""Folder of files that are not whole yet; whoever has run all pieces takes it away."""
+
 _GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 
 
@@ -86,7 +89,7 @@ class PieceWriter:
 
     def _begin(self, final: str) -> str:
         """Returns where to write a file until it is whole: where nobody looks for examples."""
-        folder = os.path.join(self._uri, "partial", self._attempt)
+        folder = os.path.join(self._uri, PARTIAL, self._attempt)
         tf.io.gfile.makedirs(folder)
         tf.io.gfile.makedirs(os.path.dirname(final))
         self._partial[final] = os.path.join(folder, f"{len(self._partial)}")

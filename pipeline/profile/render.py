@@ -133,16 +133,17 @@ def _training(rows: int) -> list[str]:
 
 def _evaluation(found: TableProfile) -> list[str]:
     label = found.label
-    bound: Mapping[str, tuple[str, float, str]] = {
+    guess = max(label.classes.values(), default=0.0)
+    bounds: Mapping[str, tuple[str, float, str]] = {
         "binary": ("auc", 0.55, "0.5 is a coin's"),
-        "multiclass": ("accuracy", 0.0, ""),
+        "multiclass": (
+            "accuracy",
+            round(guess + 0.02 * (1 - guess), 3),
+            f"{guess:.3f} is the commonest class's share",
+        ),
         "regression": ("r2", 0.01, "0 is the mean's"),
     }
-    name, least, why = bound[label.problem]
-    if label.problem == "multiclass":
-        guess = max(label.classes.values())
-        least, why = round(min(0.99, guess + 0.02 * (1 - guess)), 3), "the commonest class's"
-        why = f"{guess:.3f} is the commonest class's share"
+    name, least, why = bounds[label.problem]
     lines = [
         "evaluate:",
         "  metrics:                 # on the test split; raise the mark once you know more",

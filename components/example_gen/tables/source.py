@@ -179,10 +179,9 @@ class TableSource(DataSource):
         ]
 
     def survey(self, piece: Piece) -> Survey:
-        found = Survey({})
-        for table in self._reader.tables(piece.path, piece.part):
-            found = Survey.merge([found, self._survey(table)])
-        return found
+        tables = self._reader.tables(piece.path, piece.part)
+        # At once: to add them one by one would sort all times again for each.
+        return Survey.merge([self._survey(table) for table in tables])
 
     def merge(self, surveys: Sequence[Survey]) -> Survey:
         return Survey.merge(surveys)

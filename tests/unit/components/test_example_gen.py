@@ -1,6 +1,7 @@
 """ExampleGen: each row of a source in one split, the same ones again, and what the cache sees."""
 
 import json
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -59,6 +60,12 @@ def test_executor_when_run_then_every_row_is_in_exactly_one_split(written):
     columns = load_columns(DATA.dataset, DATA.limit)
     assert sorted(found) == sorted(canonical(to_example(row)) for row in rows(columns))
     assert len(found) == 120
+
+
+def test_executor_when_run_then_leaves_nothing_but_the_splits_and_their_account(artifact_of_data):
+    assert sorted(path.name for path in Path(artifact_of_data.uri).iterdir()) == sorted(
+        ["intake.json", *(f"Split-{split}" for split in SPLITS)]
+    )
 
 
 def test_executor_when_run_then_the_artifact_names_its_splits(artifact_of_data):
