@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOURCES := pipeline components trainer_module serving tests benchmarks examples setup.py
 
 .PHONY: help run test test-slow test-flink flink flink-stop lint format bench bench-loop \
-	bench-features bench-input bench-serving bench-engines lock clean
+	bench-features bench-input bench-serving bench-engines bench-pipeline bench-growth lock clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | awk '{t=$$1; $$1=""; printf "%-15s%s\n", t, $$0}'
@@ -55,6 +55,12 @@ bench-serving: .venv/.run-stamp  ## Time requests to the embedded server against
 
 bench-engines: .venv/.run-stamp  ## Time the data nodes in one process, in several, and on Flink.
 	$(BIN)/python -m benchmarks.engines $(BENCH_ENGINES)
+
+bench-pipeline: .venv/.run-stamp  ## Time a whole taxi run against TFX's own taxi example.
+	$(BIN)/python -m benchmarks.pipeline $(BENCH_PIPELINE)
+
+bench-growth: .venv/.run-stamp  ## Time whole runs on more and more rows, and their memory.
+	$(BIN)/python -m benchmarks.growth $(BENCH_GROWTH)
 
 lock: .venv/.run-stamp  ## Resolve requirements/*.in into the locks again.
 	UV=$$(command -v uv || echo build/uv/bin/uv); cd requirements; case $$UV in build/*) UV=../$$UV;; esac; \

@@ -7,7 +7,7 @@ from pathlib import Path
 
 # By module rather than through `tfx.v1`, which imports Google Cloud's AI Platform too and with it
 # takes twice as long.
-from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
+from tfx.components import ExampleValidator, SchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
@@ -21,6 +21,7 @@ from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 from components.anomaly_gate.component import AnomalyGate
 from components.anomaly_gate.strategy import AcceptedDataStrategy, GateVerdict
 from components.baseline import BaselineStrategy
+from components.batched import Evaluator, StatisticsGen, Transform
 from components.example_gen.component import SourceExampleGen
 from components.example_gen.sources import make_source
 from components.pusher.component import Pusher

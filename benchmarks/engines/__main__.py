@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.engines.measure import Cost, flink_cluster, measure
-from benchmarks.engines.tiles import tile
+from benchmarks.tiles import tile
 from benchmarks.report import Column, Row, format_table, write_json
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -6,15 +6,11 @@ import contextlib
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-_STEP = 0.2
-_START = 600.0
+from benchmarks.watched import watch
 
 
 @dataclass(frozen=True)
@@ -39,27 +35,10 @@ def measure(config: str, overrides: Sequence[str], others: Sequence[int] = ()) -
     Raises:
         RuntimeError: if the run fails; the message ends with what it said last.
     """
-    command = [sys.executable, "-m", "benchmarks.engines.child", config, *overrides]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )  # fmt: skip
-    ended = threading.Event()
-    peaks = [0.0]
-
-    def sample() -> None:
-        while not ended.wait(_STEP):
-            peaks.append(sum(_tree_mib(pid) for pid in (process.pid, *others)))
-
-    sampling = threading.Thread(target=sample)
-    sampling.start()
-    try:
-        stdout, stderr = process.communicate()
-    finally:
-        ended.set()
-        sampling.join()
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{stderr[-2000:]}")
-    return Cost(sum(json.loads(stdout.splitlines()[-1]).values()), max(peaks))
+    done = watch(
+        [sys.executable, "-m", "benchmarks.engines.child", config, *overrides], others=others
+    )
+    return Cost(sum(json.loads(done.stdout.splitlines()[-1]).values()), done.peak_mib)
 
 
 @contextlib.contextmanager
@@ -82,17 +61,3 @@ def flink_cluster(folder: Path, jars: Path) -> Iterator[tuple[Path, int]]:
     finally:
         launcher.terminate()
         launcher.communicate()
-
-
-def _tree_mib(pid: int) -> float:
-    """Returns the resident memory of a process and its descendants."""
-    try:
-        root = psutil.Process(pid)
-        processes = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0.0
-    total = 0
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            total += process.memory_info().rss
-    return total / 2**20

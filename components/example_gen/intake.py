@@ -31,11 +31,13 @@ class Intake:
         splits: good rows by split.
         bad: how many were bad.
         first_bad: the first of them, as text.
+        bytes: of the good rows as tf.Examples.
     """
 
     splits: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     bad: int = 0
     first_bad: Sequence[str] = ()
+    bytes: int = 0
 
     @property
     def rows(self) -> int:
@@ -46,7 +48,8 @@ class Intake:
     def of(cls, batch: Batch) -> Intake:
         """Returns the account of one batch."""
         splits = {split: int((batch.splits == n).sum()) for n, split in enumerate(SPLITS)}
-        return cls(splits, len(batch.bad), [str(row) for row in batch.bad[:SHOWN]])
+        shown = [str(row) for row in batch.bad[:SHOWN]]
+        return cls(splits, len(batch.bad), shown, sum(map(len, batch.serialized)))
 
     @classmethod
     def merge(cls, parts: Sequence[Intake]) -> Intake:
@@ -55,6 +58,7 @@ class Intake:
             {split: sum(part.splits[split] for part in parts) for split in SPLITS},
             sum(part.bad for part in parts),
             [text for part in parts for text in part.first_bad][:SHOWN],
+            sum(part.bytes for part in parts),
         )
 
     def check(self, policy: str, max_fraction: float, where: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.engines.tiles import tile
+from benchmarks.tiles import tile
 
 
 @pytest.mark.parametrize(
