@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.engines.measure import Cost, flink_cluster, measure
-from benchmarks.tiles import tile
 from benchmarks.report import Column, Row, format_table, write_json
+from benchmarks.tiles import tile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENGINES = ("in_memory", "multi_processing", "flink-1", "flink-2")
