@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.taxi import LABEL, taxi_csv
 from pipeline.beam.flink.cluster_file import Cluster, read_any_cluster, start_time
 
 _START = 600.0
@@ -46,12 +47,14 @@ class Job:
 
 
 @pytest.fixture(scope="session")
-def job(repository: Path) -> Job:
-    """The job that is compared between the engines: few epochs, and any model is blessed."""
-    return Job(
-        str(repository / "configs" / "breast_cancer.yaml"),
-        ("train.epochs=3", "evaluate.metrics=[{name: auc, head: diagnosis, at_least: 0.0}]"),
+def job(tapeline, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """The job that is compared between the engines: the taxi trips, for a few epochs."""
+    folder = tmp_path_factory.mktemp("trips")
+    done = tapeline(
+        *("init", "--data", str(taxi_csv()), "--label", LABEL, "-o", "taxi.yaml"), cwd=folder
     )
+    assert done.code == 0, done
+    return Job(str(folder / "taxi.yaml"), ("train.epochs=3",))
 
 
 @dataclass(frozen=True)
