@@ -147,5 +147,5 @@ class Cifar10Source(RowSource):
         missing = {*self._batches, self._meta} - {name for name, _ in found.values()}
         if missing:
             found_not = f"no {', '.join(sorted(missing))}"
-            raise DataError.at(str(self._files.root), found_not, self._allowed)
+            raise DataError.at(self._files.root, found_not, self._allowed)
         return found

@@ -14,9 +14,17 @@ import tarfile
 import zlib
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
+from components.example_gen.file_access import (
+    changed_at,
+    exists,
+    is_folder,
+    names_in,
+    open_binary,
+    resolved,
+    size_of,
+)
 from components.example_gen.source import DataError
 
 _DEEPEST = 4
@@ -35,7 +43,7 @@ class Entry(NamedTuple):
 class Files(abc.ABC):
     """The files under a root; hidden ones, whose names start with a dot, are left out."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: str) -> None:
         self.root = root
 
     @abc.abstractmethod
@@ -72,32 +80,30 @@ def open_files(path: str, allowed: str) -> Files:
     Raises:
         DataError: if there is nothing there.
     """
-    root = Path(path).expanduser()
-    if not root.exists():
-        raise DataError.at(str(root), "no such file or folder", allowed)
-    return Folder(root) if root.is_dir() else Archive(root, allowed)
+    root = resolved(path)
+    try:
+        if not exists(root):
+            raise DataError.at(root, "no such file or folder", allowed)
+        return Folder(root) if is_folder(root) else Archive(root, allowed)
+    except OSError as error:
+        raise _unreadable(error) from None
 
 
 class Folder(Files):
     """Files of a folder, links to elsewhere followed."""
 
     def entries(self) -> Iterator[Entry]:
-        for folder, folders, files in os.walk(self.root, onerror=_refuse, followlinks=True):
-            inside = Path(folder).relative_to(self.root)
-            folders[:] = sorted(name for name in folders if not _is_hidden(name))
-            yield from (Entry((inside / name).as_posix(), True, 0) for name in folders)
-            for name in sorted(files):
-                if not _is_hidden(name):
-                    size = self._stat(inside / name).st_size
-                    yield Entry((inside / name).as_posix(), False, size)
-            if len(inside.parts) >= _DEEPEST:
-                folders.clear()
+        try:
+            yield from self._entries("", 0)
+        except OSError as error:
+            raise _unreadable(error) from None
 
     def contents(self, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
         for entry in self.entries():
             if entry.path in wanted:
                 try:
-                    content = (self.root / entry.path).read_bytes()
+                    with open_binary(self.where(entry.path)) as file:
+                        content = file.read()
                 except OSError as error:
                     raise _unreadable(error) from None
                 yield entry.path, content
@@ -106,24 +112,33 @@ class Folder(Files):
         digest = hashlib.sha256()
         for entry in self.entries():
             if not entry.is_folder:
-                changed = self._stat(Path(entry.path)).st_mtime_ns
+                changed = changed_at(self.where(entry.path))
                 digest.update(f"{entry.path}\0{entry.size}\0{changed}\n".encode(errors="replace"))
         return digest.hexdigest()[:16]
 
     def where(self, path: str) -> str:
-        return str(self.root / path)
+        return os.path.join(self.root, path)
 
-    def _stat(self, path: Path) -> os.stat_result:
-        try:
-            return (self.root / path).stat()
-        except OSError as error:
-            raise _unreadable(error) from None
+    def _entries(self, folder: str, depth: int) -> Iterator[Entry]:
+        """Yields what is in a folder, its files after its folders, then what is in these."""
+        place = self.where(folder) if folder else self.root
+        names = [name for name in names_in(place) if not _is_hidden(name)]
+        paths = [posixpath.join(folder, name) for name in names]
+        is_inner = {path: is_folder(self.where(path)) for path in paths}
+        inner = [path for path in paths if is_inner[path]]
+        yield from (Entry(path, True, 0) for path in inner)
+        for path in paths:
+            if not is_inner[path]:
+                yield Entry(path, False, size_of(self.where(path)))
+        if depth < _DEEPEST:
+            for path in inner:
+                yield from self._entries(path, depth + 1)
 
 
 class Archive(Files):
     """Files of a tar archive, compressed or not."""
 
-    def __init__(self, root: Path, allowed: str) -> None:
+    def __init__(self, root: str, allowed: str) -> None:
         super().__init__(root)
         self._allowed = allowed
 
@@ -144,13 +159,16 @@ class Archive(Files):
                 yield path, content.read()
 
     def fingerprint(self) -> str:
-        status = self.root.stat()
-        text = f"{status.st_size}\0{status.st_mtime_ns}"
+        text = f"{size_of(self.root)}\0{changed_at(self.root)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
         """Yields the members that are not hidden, each while the archive stands at it."""
-        with self._readable(), tarfile.open(self.root) as archive:
+        with (
+            self._readable(),
+            open_binary(self.root) as file,
+            tarfile.open(fileobj=file) as archive,
+        ):
             for member in archive:
                 path = posixpath.normpath(member.name)
                 parts = path.split("/")
@@ -170,15 +188,11 @@ class Archive(Files):
             yield
         except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             found = f"no tar archive that can be read to its end ({error})"
-            raise DataError.at(str(self.root), found, self._allowed) from None
+            raise DataError.at(self.root, found, self._allowed) from None
 
 
 def _unreadable(error: OSError) -> DataError:
     return DataError.at(str(error.filename), str(error.strerror), "what can be read")
-
-
-def _refuse(error: OSError) -> None:
-    raise _unreadable(error)
 
 
 def _is_hidden(name: str) -> bool:

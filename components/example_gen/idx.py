@@ -11,16 +11,25 @@ import gzip
 import hashlib
 import itertools
 import math
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
 from components.example_gen.config import IdxConfig
+from components.example_gen.file_access import (
+    changed_at,
+    exists,
+    is_file,
+    is_folder,
+    open_binary,
+    resolved,
+    size_of,
+)
 from components.example_gen.image_folder import COLUMNS
 from components.example_gen.row_source import RowSource
 from components.example_gen.source import BadRow, DataError, Row
@@ -46,8 +55,8 @@ _ALLOWED = (
 class _Part(NamedTuple):
     """A file of pictures, and the one of their labels."""
 
-    images: Path
-    labels: Path
+    images: str
+    labels: str
 
 
 class IdxSource(RowSource):
@@ -58,7 +67,7 @@ class IdxSource(RowSource):
     """
 
     def __init__(self, config: IdxConfig) -> None:
-        self._root = Path(config.path).expanduser()
+        self._root = resolved(config.path)
         self._names = config.classes
 
     @property
@@ -82,7 +91,7 @@ class IdxSource(RowSource):
         path = self._parts["train"].labels
         found = np.unique(_labels(path, self._counts["train"])).tolist()
         if len(found) < 2:
-            raise DataError.at(str(path), f"the label {found[0]} alone", "two classes or more")
+            raise DataError.at(path, f"the label {found[0]} alone", "two classes or more")
         return {number: str(number) for number in found}
 
     def check(self) -> None:
@@ -91,8 +100,8 @@ class IdxSource(RowSource):
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
         for path in itertools.chain.from_iterable(self._parts.values()):
-            status = path.stat()
-            digest.update(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            name = os.path.basename(path)
+            digest.update(f"{name}\0{size_of(path)}\0{changed_at(path)}\n".encode())
         return digest.hexdigest()[:16]
 
     def row_counts(self) -> Mapping[Sequence[str], int]:
@@ -120,9 +129,9 @@ class IdxSource(RowSource):
         Raises:
             DataError: if one is missing, or there both plain and compressed.
         """
-        if not self._root.is_dir():
-            found = "a file" if self._root.exists() else "no such folder"
-            raise DataError.at(str(self._root), found, _ALLOWED)
+        if not is_folder(self._root):
+            found = "a file" if exists(self._root) else "no such folder"
+            raise DataError.at(self._root, found, _ALLOWED)
         return {
             part: _Part(
                 _find(self._root, f"{part}-images-idx3-ubyte"),
@@ -143,25 +152,26 @@ class IdxSource(RowSource):
             count, height, width = _shape(images, 3)
             sides = f"pictures of 1 to {_LARGEST_SIDE} pixels a side"
             if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE):
-                raise DataError.at(str(images), f"pictures of {height} x {width}", sides)
+                raise DataError.at(images, f"pictures of {height} x {width}", sides)
             (labelled,) = _shape(labels, 1)
             if labelled != count:
-                allowed = f"{count}, one a picture of {images.name}"
-                raise DataError.at(str(labels), f"{labelled} labels", allowed)
+                allowed = f"{count}, one a picture of {os.path.basename(images)}"
+                raise DataError.at(labels, f"{labelled} labels", allowed)
             counts[part] = count
         return counts
 
 
-def _find(root: Path, name: str) -> Path:
-    there = [path for path in (root / name, root / f"{name}.gz") if path.is_file()]
+def _find(root: str, name: str) -> str:
+    names = [os.path.join(root, name), os.path.join(root, f"{name}.gz")]
+    there = [path for path in names if is_file(path)]
     if not there:
-        raise DataError.at(str(root), f"no {name} or {name}.gz", _ALLOWED)
+        raise DataError.at(root, f"no {name} or {name}.gz", _ALLOWED)
     if len(there) > 1:
-        raise DataError.at(str(there[1]), "it and the plain file", "one of them")
+        raise DataError.at(there[1], "it and the plain file", "one of them")
     return there[0]
 
 
-def _shape(path: Path, dimensions: int) -> tuple[int, ...]:
+def _shape(path: str, dimensions: int) -> tuple[int, ...]:
     """Returns the sizes in a file's header, and holds a plain file's own size to them.
 
     Raises:
@@ -173,25 +183,25 @@ def _shape(path: Path, dimensions: int) -> tuple[int, ...]:
         start = file.read(header)
     if not start.startswith(magic):
         found, allowed = f"a file that starts with {start[:4].hex(' ')}", magic.hex(" ")
-        raise DataError.at(str(path), found, f"{allowed}, an IDX file of bytes [{dimensions}]")
+        raise DataError.at(path, found, f"{allowed}, an IDX file of bytes [{dimensions}]")
     if len(start) < header:
-        raise DataError.at(str(path), f"{len(start)} bytes", f"a header of {header}")
+        raise DataError.at(path, f"{len(start)} bytes", f"a header of {header}")
     shape = tuple(np.frombuffer(start[4:], ">u4").tolist())
-    size, expected = path.stat().st_size, header + math.prod(shape)
+    size, expected = size_of(path), header + math.prod(shape)
     if shape[0] == 0:
-        raise DataError.at(str(path), "no rows", "a row or more")
-    if path.suffix != ".gz" and size != expected:
-        raise DataError.at(str(path), f"{size} bytes", f"{expected}, as its header says")
+        raise DataError.at(path, "no rows", "a row or more")
+    if not _is_gzip(path) and size != expected:
+        raise DataError.at(path, f"{size} bytes", f"{expected}, as its header says")
     return shape
 
 
-def _labels(path: Path, count: int) -> np.ndarray:
+def _labels(path: str, count: int) -> np.ndarray:
     """Returns the labels [count] uint8: a byte a row, so all of them at once."""
     (labels,) = _chunks(path, 1, (count,), count)
     return labels
 
 
-def _pictures(path: Path) -> Iterator[np.ndarray]:
+def _pictures(path: str) -> Iterator[np.ndarray]:
     """Yields pictures [n, height, width, 1] uint8, as many as a chunk holds."""
     shape = _shape(path, 3)
     at_once = max(1, _CHUNK // math.prod(shape[1:]))
@@ -199,7 +209,7 @@ def _pictures(path: Path) -> Iterator[np.ndarray]:
         yield values[..., np.newaxis]
 
 
-def _chunks(path: Path, dimensions: int, shape: Sequence[int], rows: int) -> Iterator[np.ndarray]:
+def _chunks(path: str, dimensions: int, shape: Sequence[int], rows: int) -> Iterator[np.ndarray]:
     """Yields a file's values, so many rows at once.
 
     Raises:
@@ -213,20 +223,24 @@ def _chunks(path: Path, dimensions: int, shape: Sequence[int], rows: int) -> Ite
             content = file.read(count * size)
             if len(content) < count * size:
                 found = f"a file that ends in row {first + len(content) // size + 1}"
-                raise DataError.at(str(path), found, f"{shape[0]} rows, as its header says")
+                raise DataError.at(path, found, f"{shape[0]} rows, as its header says")
             yield np.frombuffer(content, np.uint8).reshape(count, *shape[1:])
         if file.read(1):
             allowed = f"{shape[0]}, as its header says"
-            raise DataError.at(str(path), f"more than {shape[0]} rows", allowed)
+            raise DataError.at(path, f"more than {shape[0]} rows", allowed)
+
+
+def _is_gzip(path: str) -> bool:
+    return path.endswith(".gz")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: str) -> Iterator[BinaryIO]:
     """Opens a file for reading, decompressed if its name ends in .gz."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield cast(BinaryIO, file)
+        with open_binary(path) as file, gzip.open(file) if _is_gzip(path) else file as plain:
+            yield cast(BinaryIO, plain)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError.at(
-            str(path), f"no file that can be read to its end ({error})", _ALLOWED
+            path, f"no file that can be read to its end ({error})", _ALLOWED
         ) from None

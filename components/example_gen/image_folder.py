@@ -158,7 +158,7 @@ def _class_names(files: Files, classes: Mapping[_Place, str]) -> tuple[str, ...]
     train = {place.label: path for place, path in classes.items() if place.split == "train"}
     if len(train) < 2:
         found = f"{len(train)} classes to train on"
-        raise DataError.at(str(files.root), found, f"two or more, as {_LAYOUT}")
+        raise DataError.at(files.root, found, f"two or more, as {_LAYOUT}")
     alike: dict[str, str] = {}
     for name, path in train.items():
         if not name.isprintable():

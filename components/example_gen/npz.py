@@ -12,12 +12,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from components.example_gen.config import SPLITS, NpzConfig
+from components.example_gen.file_access import changed_at, resolved, size_of
 from components.example_gen.npz_arrays import StoredArray, chunks, stored_arrays
 from components.example_gen.npz_values import Fault, Missing, values
 from components.example_gen.row_source import RowSource
@@ -45,7 +45,7 @@ class NpzSource(RowSource):
     """
 
     def __init__(self, config: NpzConfig) -> None:
-        self._path = Path(config.path).expanduser()
+        self._path = resolved(config.path)
         self._label = config.label
 
     @property
@@ -74,8 +74,7 @@ class NpzSource(RowSource):
                 raise DataError.at(label.where, str(label), "a label a row: [n] or [n, 1]")
 
     def fingerprint(self) -> str:
-        status = self._path.stat()
-        text = f"{status.st_size}\0{status.st_mtime_ns}"
+        text = f"{size_of(self._path)}\0{changed_at(self._path)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def row_counts(self) -> Mapping[Sequence[str], int]:
@@ -137,7 +136,7 @@ class NpzSource(RowSource):
                 odd = sorted(arrays.keys() ^ train.keys())
                 names = ", ".join(array.name for array in (*train.values(), *arrays.values()))
                 allowed = f"each column in each split; found the arrays {names}"
-                raise DataError.at(str(self._path), f"{', '.join(odd)} in one split only", allowed)
+                raise DataError.at(self._path, f"{', '.join(odd)} in one split only", allowed)
             for name, array in arrays.items():
                 if _kind(array) != _kind(train[name]):
                     allowed = f"as {train[name].name}: {train[name]}"

@@ -14,11 +14,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 
+from components.example_gen.file_access import is_file, is_folder, open_binary
 from components.example_gen.source import DataError
 
 _ALLOWED = "a .npz, as numpy.savez writes it"
@@ -35,7 +35,7 @@ class StoredArray(NamedTuple):
         in_columns: whether its columns lie together, rather than its rows.
     """
 
-    path: Path
+    path: str
     name: str
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -54,16 +54,16 @@ class StoredArray(NamedTuple):
         return self.dtype.itemsize * math.prod(self.shape[1:])
 
 
-def stored_arrays(path: Path) -> dict[str, StoredArray]:
+def stored_arrays(path: str) -> dict[str, StoredArray]:
     """Returns the arrays of an archive by their names, from their headers alone.
 
     Raises:
         DataError: if it cannot be read, holds none, or one is of Python objects or cut short.
     """
     found: dict[str, StoredArray] = {}
-    if not path.is_file():
-        raise DataError.at(str(path), "a folder" if path.is_dir() else "no such file", _ALLOWED)
-    with _readable(path), zipfile.ZipFile(path) as archive:
+    if not is_file(path):
+        raise DataError.at(path, "a folder" if is_folder(path) else "no such file", _ALLOWED)
+    with _readable(path), open_binary(path) as whole, zipfile.ZipFile(whole) as archive:
         for info in archive.infolist():
             where = f"{path}: {info.filename}"
             name = info.filename.removesuffix(_SUFFIX)
@@ -78,7 +78,7 @@ def stored_arrays(path: Path) -> dict[str, StoredArray]:
                 raise DataError.at(array.where, f"{size} bytes", f"{expected}, as its header says")
             found[name] = array
     if not found:
-        raise DataError.at(str(path), "no arrays", _ALLOWED)
+        raise DataError.at(path, "no arrays", _ALLOWED)
     return found
 
 
@@ -92,7 +92,8 @@ def chunks(array: StoredArray, rows: int) -> Iterator[np.ndarray]:
     read = _by_columns if array.in_columns else _by_rows
     with (
         _readable(array.path),
-        zipfile.ZipFile(array.path) as archive,
+        open_binary(array.path) as whole,
+        zipfile.ZipFile(whole) as archive,
         archive.open(member) as file,
     ):
         _header(file, array.path, array.name)
@@ -118,7 +119,7 @@ def _by_columns(file: IO[bytes], array: StoredArray, rows: int) -> Iterator[np.n
             yield np.ascontiguousarray(whole[first : first + rows])
 
 
-def _header(file: IO[bytes], path: Path, name: str) -> StoredArray:
+def _header(file: IO[bytes], path: str, name: str) -> StoredArray:
     """Reads the header of a .npy.
 
     Raises:
@@ -146,7 +147,7 @@ def _header(file: IO[bytes], path: Path, name: str) -> StoredArray:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(path: str) -> Iterator[None]:
     try:
         yield
     except DataError:
@@ -162,4 +163,4 @@ def _readable(path: Path) -> Iterator[None]:
         ValueError,
     ) as error:
         found = f"no archive of arrays that can be read to its end ({error})"
-        raise DataError.at(str(path), found, _ALLOWED) from None
+        raise DataError.at(path, found, _ALLOWED) from None

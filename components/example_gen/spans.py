@@ -7,10 +7,9 @@ The patterns are TFX's: `{SPAN}` is a number, `{YYYY}`, `{MM}` and `{DD}` togeth
 from __future__ import annotations
 
 import datetime
-import glob
 import re
-from pathlib import Path
 
+from components.example_gen.file_access import matching, resolved
 from components.example_gen.source import DataError
 
 _PARTS = {
@@ -50,12 +49,12 @@ def latest_spans(path: str, window: int) -> list[str]:
     Raises:
         DataError: if there is no span.
     """
-    parts = re.split("(" + "|".join(map(re.escape, _PARTS)) + ")", str(Path(path).expanduser()))
+    parts = re.split("(" + "|".join(map(re.escape, _PARTS)) + ")", resolved(path))
     pattern = "".join("*" if part in _PARTS else part for part in parts)
     regex = re.compile("".join(_PARTS.get(part) or _of_glob(part) for part in parts))
     versions: dict[int, int] = {}
     found: dict[tuple[int, int], list[str]] = {}
-    for name in _glob(path, pattern):
+    for name in matching(pattern):
         match = regex.fullmatch(name)
         span = _span(match) if match else None
         if match and span is not None:
@@ -82,11 +81,3 @@ def _span(match: re.Match[str]) -> int | None:
 def _of_glob(text: str) -> str:
     """Returns the regular expression of a part of a glob; what it matches is in one folder."""
     return "".join({"*": "[^/]*", "?": "[^/]"}.get(letter) or re.escape(letter) for letter in text)
-
-
-def _glob(path: str, pattern: str) -> list[str]:
-    if "://" not in path:
-        return sorted(glob.glob(pattern))
-    from tensorflow.io import gfile
-
-    return sorted(gfile.glob(pattern))

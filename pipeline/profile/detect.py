@@ -62,17 +62,20 @@ def detect(path: str) -> dict[str, Any]:
 
 
 def _file_names(path: str) -> Iterator[str]:
-    root = Path(path).expanduser()
-    if root.is_dir():
-        names = (entry.name for entry in root.rglob("*") if entry.is_file())
-        yield from itertools.islice(names, _LOOKED_AT)
-    elif root.is_file() and tarfile.is_tarfile(root):
-        with tarfile.open(root) as archive:
-            names = (Path(member.name).name for member in archive if member.isfile())
-            yield from itertools.islice(names, _LOOKED_AT)
+    from components.example_gen.file_access import is_file, is_folder, open_binary, resolved
+    from components.example_gen.files import open_files
+
+    root = resolved(path)
+    is_tar = False
+    if is_file(root):
+        with open_binary(root) as file:
+            is_tar = tarfile.is_tarfile(file)
+    if is_tar or is_folder(root):
+        files = (entry for entry in open_files(root, _ALLOWED).entries() if not entry.is_folder)
+        yield from (Path(entry.path).name for entry in itertools.islice(files, _LOOKED_AT))
     else:
         # A file that is there or not, or a pattern: what it is called tells.
-        yield root.name
+        yield Path(root).name
 
 
 def _kind(name: str) -> str | None:
@@ -84,8 +87,8 @@ def _kind(name: str) -> str | None:
 
 def _dialect(path: str) -> dict[str, str]:
     """Returns the delimiter and the encoding of CSV files, where they are not the usual ones."""
+    from components.example_gen.file_access import list_files
     from components.example_gen.tables.csv_reader import CsvReader, read_start
-    from components.example_gen.tables.file_access import list_files
 
     content = read_start(list_files(path, CsvReader.suffixes, _ALLOWED)[0])
     found = {}

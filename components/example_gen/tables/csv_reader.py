@@ -16,8 +16,8 @@ from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 
+from components.example_gen.file_access import open_binary, size_of
 from components.example_gen.source import BadRow, DataError
-from components.example_gen.tables.file_access import open_binary, size_of
 from components.example_gen.tables.reader import Table, TableReader
 from components.example_gen.tables.types import Kinds, kinds_of_texts
 

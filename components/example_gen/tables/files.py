@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from components.example_gen.config import SPLITS, TableConfig
+from components.example_gen.file_access import is_folder, list_files, resolved
 from components.example_gen.source import DataError
 from components.example_gen.spans import has_span, latest_spans
-from components.example_gen.tables.file_access import is_remote, list_files
 
 SPLIT_FOLDERS = {"train": "train", "eval": "eval", "val": "eval", "test": "test"}
 """The split that each folder holds."""
@@ -36,19 +36,16 @@ def table_files(config: TableConfig, suffixes: Sequence[str]) -> list[TableFile]
 
 
 def _in_folders(path: str, suffixes: Sequence[str], allowed: str) -> list[TableFile]:
-    if is_remote(path):
-        raise DataError.at(
-            path, "splits by folder", "a folder of this machine, or another way to split"
-        )
-    root = Path(path).expanduser()
-    folders = {name: root / name for name in SPLIT_FOLDERS if (root / name).is_dir()}
+    root = resolved(path)
+    folders = {name: os.path.join(root, name) for name in SPLIT_FOLDERS}
+    folders = {name: folder for name, folder in folders.items() if is_folder(folder)}
     wanted = f"the folders {', '.join(SPLITS)}, since data.splits.by is folder"
     if "train" not in folders:
-        raise DataError.at(str(root), "no folder train", wanted)
+        raise DataError.at(root, "no folder train", wanted)
     if "eval" in folders and "val" in folders:
-        raise DataError.at(str(root), "both eval and val", "one of them")
+        raise DataError.at(root, "both eval and val", "one of them")
     return [
         TableFile(file, SPLIT_FOLDERS[name])
         for name, folder in folders.items()
-        for file in list_files(str(folder), suffixes, allowed)
+        for file in list_files(folder, suffixes, allowed)
     ]

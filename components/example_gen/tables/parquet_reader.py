@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.example_gen.file_access import open_binary
 from components.example_gen.source import BadRow, DataError
-from components.example_gen.tables.file_access import open_binary
 from components.example_gen.tables.reader import Table, TableReader
 from components.example_gen.tables.types import Kinds, kinds
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.example_gen.config import SPLITS, ColumnType, TableConfig
+from components.example_gen.file_access import changed_at, size_of
 from components.example_gen.source import BadRow, Batch, DataError, DataSource
 from components.example_gen.splitting import (
     TimeCounts,
@@ -23,7 +24,6 @@ from components.example_gen.splitting import (
 from components.example_gen.tables.content import as_feature, chunked, contents, python_values
 from components.example_gen.tables.expression import Expression
 from components.example_gen.tables.faults import Faults
-from components.example_gen.tables.file_access import changed_at, size_of
 from components.example_gen.tables.files import TableFile, table_files
 from components.example_gen.tables.labels import by_expression, unfit
 from components.example_gen.tables.reader import Table, TableReader

@@ -18,8 +18,8 @@ import google_crc32c
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.example_gen.file_access import open_binary
 from components.example_gen.source import BadRow, DataError
-from components.example_gen.tables.file_access import open_binary
 from components.example_gen.tables.reader import Table, TableReader
 from components.example_gen.tables.types import Kinds, kinds
 
