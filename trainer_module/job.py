@@ -166,10 +166,11 @@ def _train(job: Job, place: Place, callbacks: Sequence[Callback] | None) -> JobR
     stopping.listen_again()
     spec = feature_spec(job.data)
     section, cache = job.train.input, job.cache or os.path.join(job.folder, "input")
+    can_map = job.train.strategy != "parameter_server"
     config, train_split, eval_split = debug.limit(
         job.train,
-        open_split(job.data.train, spec, section, cache),
-        open_split(job.data.eval, spec, section, cache),
+        open_split(job.data.train, spec, section, cache, can_map),
+        open_split(job.data.eval, spec, section, cache, can_map),
     )
     emit("train_data", train=train_split.rows, eval=eval_split.rows)
     folder = debug.prepare_folder(config, job.folder, place.is_chief)

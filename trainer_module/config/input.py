@@ -35,10 +35,11 @@ class AugmentConfig(Section):
 class InputConfig(Section):
     """How the loop reads its examples."""
 
-    cache: Literal["memory", "file", "none"] = Field(
-        "memory",
+    cache: Literal["auto", "memory", "file", "none"] = Field(
+        "auto",
         description="where examples are kept in between epochs: as arrays in memory, as arrays in "
-        "files on a local disk, or nowhere: read from the TFRecords in every epoch",
+        "files on a local disk, or nowhere: read from the TFRecords in every epoch; auto: in "
+        "memory where they are small, else in files",
     )
     shuffle_buffer: int | None = Field(
         None, gt=0, description="cache none only: rows that the next is drawn from; null: 10000"

@@ -224,8 +224,8 @@ class TrainConfig(Section):
             (
                 "input.cache",
                 ps and self.input.cache == "file",
-                "found 'file' with strategy 'parameter_server'; allowed: 'memory', which the "
-                "workers get a copy of, or 'none', where they read the examples themselves",
+                "found 'file' with strategy 'parameter_server'; allowed: 'memory' or 'auto', which "
+                "the workers get a copy of, or 'none', where they read the examples themselves",
             ),
             (
                 "debug.deterministic",

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from trainer_module.config.input import AugmentConfig, InputConfig
 
 
-def test_input_when_nothing_is_given_then_keeps_rows_in_memory_as_they_are():
-    assert InputConfig() == InputConfig(cache="memory", augment=None)
+def test_input_when_nothing_is_given_then_keeps_rows_as_they_are_where_their_size_says():
+    assert InputConfig() == InputConfig(cache="auto", augment=None)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_input_when_a_value_is_out_of_range_then_refuses(values):
 
 
 @pytest.mark.parametrize("name", ["shuffle_buffer", "parallel_reads"])
-@pytest.mark.parametrize("cache", ["memory", "file"])
+@pytest.mark.parametrize("cache", ["auto", "memory", "file"])
 def test_input_when_a_key_of_a_stream_is_given_without_one_then_refuses(name, cache):
     assert getattr(InputConfig.model_validate({"cache": "none", name: 5}), name) == 5
     with pytest.raises(ValidationError, match=f"{name}: found 5 with cache '{cache}'; allowed"):
