@@ -23,6 +23,7 @@ from components.anomaly_gate.findings import (
     Statistics,
     find,
 )
+from components.anomaly_gate.missing import missing_changes
 from components.anomaly_gate.policy import with_level
 from components.anomaly_gate.rules import DRIFT, SKEW
 from components.anomaly_gate.serving_logs import serving_statistics
@@ -87,6 +88,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 expected = with_environments(_schema(previous_schema[0]), label)
                 findings += _against(expected, statistics, PREVIOUS, TRAINING, other)
             distances = measure(statistics[_SPLIT], other, schema, config.drift, DRIFT)
+            distances += missing_changes(statistics[_SPLIT], other, config.drift)
             findings += too_far(distances, DRIFT, PREVIOUS, _SPLIT)
         if config.skew.serving_logs:
             findings += self._served(statistics, schema, config)

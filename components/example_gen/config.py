@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -111,6 +112,9 @@ class TableConfig(_DataSection):
         "or {YYYY}, {MM} and {DD}, and {VERSION} in it name the spans",
     )
     window: int = Field(1, gt=0, description="how many of the latest spans are read together")
+    span: int | str | None = Field(
+        None, description="the last that is read, a number or a date; null: the latest there is"
+    )
     label: str = Field(min_length=1)
     label_expression: str | None = Field(
         None,
@@ -122,6 +126,17 @@ class TableConfig(_DataSection):
         default_factory=dict,
         description="types of columns; a value of another type is a bad row; without: inferred",
     )
+
+    @field_validator("span", mode="before")
+    @classmethod
+    def _is_a_number_or_a_date(cls, value: Any) -> int | str | None:
+        if value is None or type(value) is int:
+            return value
+        try:
+            datetime.date.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise ValueError("allowed: a number, or a date such as 2026-01-31") from None
+        return str(value)
 
 
 class CsvConfig(TableConfig):

@@ -51,6 +51,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         (examples,) = output_dict[standard_component_specs.EXAMPLES_KEY]
         accounts = os.path.join(examples.uri, _ACCOUNTS)
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        # StatisticsGen hands it on, and AnomalyGate goes by it.
+        examples.span = source.span()
         with self._make_beam_pipeline() as pipeline:
             pieces = (
                 pipeline

@@ -24,7 +24,7 @@ from components.example_gen.tables.content import as_feature, chunked, contents,
 from components.example_gen.tables.expression import Expression
 from components.example_gen.tables.faults import Faults
 from components.example_gen.tables.file_access import changed_at, size_of
-from components.example_gen.tables.files import TableFile, table_files
+from components.example_gen.tables.files import TableFile, spans_read, table_files
 from components.example_gen.tables.labels import by_expression, unfit
 from components.example_gen.tables.reader import Table, TableReader
 from components.example_gen.tables.survey import Survey, times_of
@@ -124,6 +124,9 @@ class TableSource(DataSource):
 
     def size(self) -> int:
         return sum(size_of(file.path) for file in self._files)
+
+    def span(self) -> int:
+        return max(spans_read(self._config), default=0)
 
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
