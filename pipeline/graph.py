@@ -55,6 +55,8 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
     root = config.pipeline_root
     task_module = type(task).__module__
     features_module = type(task).preprocessing_fn.__module__
+    columns_module = type(task).column_problems.__module__
+    task_path, options = dotted_path(config.task.name), config.preprocessing_options(task)
 
     source = make_source(config.data)
     example_gen = SourceExampleGen(
@@ -96,17 +98,18 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         label=config.data.label,
         is_reviewed=config.schema.path is not None,
         scope=scope,
+        task=json.dumps({"name": task_path, "options": options}),
         run_folders=str(root / "runs"),
-        code=source_hash("components.anomaly_gate.executor"),
+        code=source_hash("components.anomaly_gate.executor", columns_module),
     ).with_id(GATE)
     transform = Transform(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn=PREPROCESSING_FN,
         custom_config={
-            "task": dotted_path(config.task.name),
+            "task": task_path,
             "label": config.data.label,
-            "options": config.preprocessing_options(task),
+            "options": options,
             "code": source_hash("trainer_module.preprocessing", features_module),
         },
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components.anomaly_gate.verdict import AnomaliesFound
+from components.example_gen.source import DataError
 
 
 @pytest.fixture
@@ -409,6 +410,29 @@ def test_gate_when_a_schema_says_that_a_feature_is_for_serving_alone_then_traini
     reviewed.default_environment.extend(["TRAINING", "SERVING"])
     tfdv.get_feature(reviewed, "hour").not_in_environment.append("TRAINING")
     assert gate.run(rows(1).drop(columns="hour"), reviewed=reviewed).found() == []
+
+
+def test_gate_when_the_task_cannot_read_a_column_then_fails_and_leaves_no_verdict(gate, rows):
+    features = {"payment": {"kind": "numeric"}, "tip": {"kind": "numeric"}}
+    with pytest.raises(DataError) as raised:
+        gate.run(rows(0), features=features)
+    assert str(raised.value).splitlines() == [
+        "task.options.features.payment.kind: found 'numeric' for a column of texts; "
+        "allowed: categorical, text or date",
+        "task.options.features.tip: found no column of this name; "
+        "allowed: fare, hour, key, payment, size",
+    ]
+    assert list(gate.verdicts.glob("*/*")) == []
+
+
+def test_gate_when_a_column_has_become_what_the_task_cannot_read_then_tells_of_the_change(
+    gate, rows
+):
+    features = {"hour": {"kind": "numeric"}}
+    first = gate.run(rows(0), features=features)
+    data = rows(1, hour=rows(1)["hour"].astype(str))
+    (found,) = stops(gate.stopped(data, first, features=features))
+    assert (found["feature"], found["rule"]) == ("hour", "type_changed")
 
 
 def test_verdict_when_written_then_is_plain_json(first):
