@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.example_gen.config import where
+from components.example_gen.config import BigQueryConfig, where
 from components.example_gen.source import DataError, DataSource
 from pipeline.config import RunConfig
 from pipeline.config_file import Problem, Source
@@ -21,7 +21,7 @@ def data_problems(config: RunConfig, data: DataSource, source: Source) -> list[P
     try:
         columns = data.columns
     except DataError as error:
-        return [_data_problem(source, error)]
+        return [_data_problem(config, source, error)]
     allowed = f"a column of the data: {', '.join(columns)}"
     named = {"data.label": config.data.label} | {
         f"evaluate.slices.{index}": name for index, name in enumerate(config.evaluate.slices)
@@ -34,13 +34,14 @@ def data_problems(config: RunConfig, data: DataSource, source: Source) -> list[P
     try:
         data.check()
     except DataError as error:
-        problems.append(_data_problem(source, error))
+        problems.append(_data_problem(config, source, error))
     return problems
 
 
-def _data_problem(source: Source, error: DataError) -> Problem:
+def _data_problem(config: RunConfig, source: Source, error: DataError) -> Problem:
     found, _, allowed = str(error).partition("; allowed: ")
-    return source.problem("data.path", found, allowed)
+    key = "data.query" if isinstance(config.data, BigQueryConfig) else "data.path"
+    return source.problem(key, found, allowed)
 
 
 def split_problems(config: RunConfig, data: DataSource, source: Source) -> list[Problem]:
@@ -59,7 +60,7 @@ def split_problems(config: RunConfig, data: DataSource, source: Source) -> list[
         intake = intake_of(data)
         intake.check_bad(config.data.bad_rows, config.data.max_bad_fraction, where(config.data))
     except DataError as error:
-        return [_data_problem(source, error)]
+        return [_data_problem(config, source, error)]
     counts, rows = intake.splits, intake.rows
     problems = [
         source.problem(

@@ -8,6 +8,7 @@ from pathlib import Path
 # By module rather than through `tfx.v1`, which imports Google Cloud's AI Platform too and with it
 # takes twice as long.
 from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
@@ -21,7 +22,12 @@ from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 from components.anomaly_gate.component import AnomalyGate
 from components.anomaly_gate.strategy import AcceptedDataStrategy, GateVerdict
 from components.baseline import BaselineStrategy
-from components.example_gen.component import SourceExampleGen
+from components.example_gen.component import (
+    SourceExampleGen,
+    WrittenExampleGen,
+    big_query_rows,
+)
+from components.example_gen.config import BigQueryConfig, DataConfig
 from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
 from components.pusher.model_card import CardSettings
@@ -59,12 +65,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
     task_path, options = dotted_path(config.task.name), config.preprocessing_options(task)
 
     source = make_source(config.data)
-    example_gen = SourceExampleGen(
-        data=config.data,
-        fingerprint=source.fingerprint(),
-        code=source_hash("components.example_gen.executor"),
-        label_values=task.label_values,
-    ).with_id("ExampleGen")
+    readers, example_gen = _example_gen(config.data, source.fingerprint(), task)
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
     if config.schema.path is None:
         schema_gen = SchemaGen(
@@ -166,6 +167,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         statistics=statistics_gen.outputs["statistics"],
     )
     components = [
+        *readers,
         example_gen,
         statistics_gen,
         schema_gen,
@@ -205,6 +207,20 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
             str(root / "metadata.sqlite")
         ),
     )
+
+
+def _example_gen(
+    data: DataConfig, fingerprint: str, task: Task
+) -> tuple[list[BaseComponent], BaseComponent]:
+    """Returns ExampleGen, and the nodes that read rows for it, if it does not do so itself."""
+    code = source_hash("components.example_gen.executor")
+    if isinstance(data, BigQueryConfig):
+        reader = big_query_rows(data, fingerprint)
+        rows = reader.outputs["examples"]
+        example_gen = WrittenExampleGen(rows, data, code, task.label_values)
+        return [reader], example_gen.with_id("ExampleGen")
+    example_gen = SourceExampleGen(data, fingerprint, code, task.label_values)
+    return [], example_gen.with_id("ExampleGen")
 
 
 def _data_scope(config: RunConfig) -> str:
