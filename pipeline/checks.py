@@ -22,7 +22,13 @@ from components.example_gen.sources import make_source
 from pipeline.beam.checks import engine_problems
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Problem, Source, section_problems
-from pipeline.data_checks import class_problems, data_problems, split_problems
+from pipeline.data_checks import (
+    class_problems,
+    column_problems,
+    data_problems,
+    reviewed_types,
+    split_problems,
+)
 from pipeline.modules import find_module
 from trainer_module.tasks import SHORT_NAMES, dotted_path
 
@@ -83,6 +89,7 @@ def check_task(config: RunConfig, source: Source) -> Task:
         *(
             _preprocessing_problems(config, source, task)
             or class_problems(config, data, source, task)
+            + column_problems(config, data, source, task)
         ),
         *(
             source.problem(f"evaluate.metrics.{index}.head", repr(metric.head), ", ".join(heads))
@@ -121,7 +128,7 @@ def _validate_problems(config: RunConfig, source: Source) -> list[Problem]:
     """Checks that the policies name columns, and that there are logs where they should be."""
     validate = config.validate
     try:
-        columns = set(make_source(config.data).columns) | _reviewed_features(config)
+        columns = {*make_source(config.data).columns, *reviewed_types(config)}
     except DataError:  # told of by data_problems
         return []
     named = [
@@ -140,18 +147,6 @@ def _validate_problems(config: RunConfig, source: Source) -> list[Problem]:
         found = f"{logs}, which no file matches"
         problems.append(source.problem("validate.skew.serving_logs", found, allowed))
     return problems
-
-
-def _reviewed_features(config: RunConfig) -> set[str]:
-    if config.schema.path is None:
-        return set()
-    from components.schema_file.file import SchemaFileError, read_schema
-
-    try:
-        schema = read_schema(Path(config.schema.path).expanduser())
-    except (OSError, SchemaFileError):  # told of by schema_problems
-        return set()
-    return {feature.name for feature in schema.feature}
 
 
 def _option_problems(
@@ -182,15 +177,8 @@ def _training_problems(config: RunConfig, source: Source, task: Task) -> list[Pr
         try:
             check()
         except ValueError as error:
-            problems.append(_as_problem(source, error))
+            problems.append(source.told(str(error)))
     return problems
-
-
-def _as_problem(source: Source, error: ValueError) -> Problem:
-    """Returns the problem that a text such as `key: found X; allowed: Y` tells."""
-    key, _, rest = str(error).partition(": found ")
-    found, _, allowed = rest.partition("; allowed: ")
-    return source.problem(key, found, allowed)
 
 
 def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:

@@ -65,6 +65,12 @@ class Source:
     def problem(self, key: str, found: str, allowed: str) -> Problem:
         return Problem(self.of(key), key, found, allowed)
 
+    def told(self, text: str) -> Problem:
+        """Returns the problem that a text such as `key: found X; allowed: Y` tells."""
+        key, _, rest = text.partition(": found ")
+        found, _, allowed = rest.partition("; allowed: ")
+        return self.problem(key, found, allowed)
+
 
 def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
     """Returns the configuration of a file with overrides applied.

@@ -8,6 +8,7 @@ from pathlib import Path
 # By module rather than through `tfx.v1`, which imports Google Cloud's AI Platform too and with it
 # takes twice as long.
 from tfx.components import ExampleValidator, SchemaGen
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
@@ -22,7 +23,12 @@ from components.anomaly_gate.component import AnomalyGate
 from components.anomaly_gate.strategy import AcceptedDataStrategy, GateVerdict
 from components.baseline import BaselineStrategy
 from components.batched import Evaluator, StatisticsGen, Transform
-from components.example_gen.component import SourceExampleGen
+from components.example_gen.component import (
+    SourceExampleGen,
+    WrittenExampleGen,
+    big_query_rows,
+)
+from components.example_gen.config import BigQueryConfig, DataConfig
 from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
 from components.pusher.model_card import CardSettings
@@ -56,14 +62,11 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
     root = config.pipeline_root
     task_module = type(task).__module__
     features_module = type(task).preprocessing_fn.__module__
+    columns_module = type(task).column_problems.__module__
+    task_path, options = dotted_path(config.task.name), config.preprocessing_options(task)
 
     source = make_source(config.data)
-    example_gen = SourceExampleGen(
-        data=config.data,
-        fingerprint=source.fingerprint(),
-        code=source_hash("components.example_gen.executor"),
-        label_values=task.label_values,
-    ).with_id("ExampleGen")
+    readers, example_gen = _example_gen(config.data, source.fingerprint(), task)
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
     if config.schema.path is None:
         schema_gen = SchemaGen(
@@ -97,17 +100,18 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         label=config.data.label,
         is_reviewed=config.schema.path is not None,
         scope=scope,
+        task=json.dumps({"name": task_path, "options": options}),
         run_folders=str(root / "runs"),
-        code=source_hash("components.anomaly_gate.executor"),
+        code=source_hash("components.anomaly_gate.executor", columns_module),
     ).with_id(GATE)
     transform = Transform(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn=PREPROCESSING_FN,
         custom_config={
-            "task": dotted_path(config.task.name),
+            "task": task_path,
             "label": config.data.label,
-            "options": config.preprocessing_options(task),
+            "options": options,
             "code": source_hash("trainer_module.preprocessing", features_module),
         },
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
@@ -164,6 +168,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         statistics=statistics_gen.outputs["statistics"],
     )
     components = [
+        *readers,
         example_gen,
         statistics_gen,
         schema_gen,
@@ -203,6 +208,20 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
             str(root / "metadata.sqlite")
         ),
     )
+
+
+def _example_gen(
+    data: DataConfig, fingerprint: str, task: Task
+) -> tuple[list[BaseComponent], BaseComponent]:
+    """Returns ExampleGen, and the nodes that read rows for it, if it does not do so itself."""
+    code = source_hash("components.example_gen.executor")
+    if isinstance(data, BigQueryConfig):
+        reader = big_query_rows(data, fingerprint)
+        rows = reader.outputs["examples"]
+        example_gen = WrittenExampleGen(rows, data, code, task.label_values)
+        return [reader], example_gen.with_id("ExampleGen")
+    example_gen = SourceExampleGen(data, fingerprint, code, task.label_values)
+    return [], example_gen.with_id("ExampleGen")
 
 
 def _data_scope(config: RunConfig) -> str:

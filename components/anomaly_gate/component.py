@@ -15,6 +15,7 @@ from components.anomaly_gate.executor import (
     PREVIOUS_SCHEMA,
     PREVIOUS_STATISTICS,
     RUN_FOLDERS,
+    TASK,
     VALIDATE,
     VERDICT,
     Executor,
@@ -29,7 +30,7 @@ class AnomalyGateSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         **{
             name: component_spec.ExecutionParameter(type=str)
-            for name in (VALIDATE, LABEL, SCOPE, RUN_FOLDERS, LOGS, CODE)
+            for name in (VALIDATE, LABEL, SCOPE, TASK, RUN_FOLDERS, LOGS, CODE)
         },
         IS_REVIEWED: component_spec.ExecutionParameter(type=int),
     }
@@ -59,6 +60,8 @@ class AnomalyGate(base_component.BaseComponent):
         is_reviewed: the schema is from a file, and says what there should be; else it was inferred
             from the same data, and the previous one says so.
         scope: of the data; the previous data are of the same.
+        task: as JSON, its dotted path and the options of its preprocessing_fn: whether it can read
+            such columns.
         run_folders: where each run has a folder, by its id, that may hold an acceptance.
         code: hash of the source that decides.
     """
@@ -77,6 +80,7 @@ class AnomalyGate(base_component.BaseComponent):
         label: str,
         is_reviewed: bool,
         scope: str,
+        task: str,
         run_folders: str,
         code: str,
     ) -> None:
@@ -92,6 +96,7 @@ class AnomalyGate(base_component.BaseComponent):
                 label=label,
                 is_reviewed=int(is_reviewed),
                 scope=scope,
+                task=task,
                 run_folders=run_folders,
                 logs=logs_fingerprint(logs) if logs else "",
                 code=code,

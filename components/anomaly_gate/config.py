@@ -43,7 +43,15 @@ class DistanceConfig(_Section):
     jensen_shannon_divergence: _Threshold | None = Field(0.1, description="of numbers, in bits")
     l_infinity: _Threshold | None = Field(0.1, description="of the shares of categories")
     features: dict[str, _Threshold | None] = Field(
-        default_factory=dict, description="in place of the two above"
+        default_factory=dict, description="in place of those above"
+    )
+
+
+class DriftConfig(DistanceConfig):
+    """How far what is trained on may be from what was trained on before."""
+
+    missing: _Threshold | None = Field(
+        0.05, description="change of the share of rows without a value"
     )
 
 
@@ -63,5 +71,5 @@ class ValidateConfig(_Section):
     new_category_fraction: float = Field(0.001, ge=0, le=1)
     missing_fraction: float = Field(0.0, ge=0, le=1)
     min_rows: int = Field(1, ge=0, description="of each split")
-    drift: DistanceConfig = DistanceConfig()
+    drift: DriftConfig = DriftConfig()
     skew: SkewConfig = SkewConfig()

@@ -20,6 +20,7 @@ from components.anomaly_gate.rules import DRIFT
 from components.statistics import features_by_name
 
 _L_INFINITY, _JENSEN_SHANNON = "l_infinity", "jensen_shannon_divergence"
+MISSING = "missing"
 
 # 99% quantiles under no difference: Kolmogorov's, which bounds that of the shares (Massart's
 # inequality), and chi square's for the 20 cells that two sets of deciles make.
@@ -32,10 +33,11 @@ class Distance:
     """Of one feature in two data sets.
 
     Attributes:
-        measure: `jensen_shannon_divergence` in bits, or `l_infinity`; both from 0 to 1.
+        measure: `jensen_shannon_divergence` in bits, `l_infinity`, or `missing`, the change of the
+            share of rows without a value; all from 0 to 1.
         threshold: what is still allowed, `chance` not counted.
         chance: what the numbers of rows alone may make of two samples of the same thing.
-        value_most_apart: the category that differs most; "" for numbers.
+        detail: the category that differs most, or both shares of rows; "" for numbers.
     """
 
     feature: str
@@ -43,7 +45,7 @@ class Distance:
     distance: float
     threshold: float
     chance: float
-    value_most_apart: str
+    detail: str
 
     @property
     def is_too_far(self) -> bool:
@@ -117,10 +119,11 @@ def too_far(distances: list[Distance], rule: str, against: str, split: str) -> l
         Finding(
             feature=found.feature,
             rule=rule,
-            kind=f"comparator_{found.measure.replace('infinity', 'infty')}_high",
+            kind=rule
+            if found.measure == MISSING
+            else f"comparator_{found.measure.replace('infinity', 'infty')}_high",
             expected=f"{found.measure} <= {found.threshold + found.chance:.3g}",
-            found=f"{found.distance:.3g}"
-            + (f", most at {found.value_most_apart}" if found.value_most_apart else ""),
+            found=f"{found.distance:.3g}" + (f", {found.detail}" if found.detail else ""),
             against=against,
             splits=(split,),
         )
@@ -148,8 +151,9 @@ def _set_comparator(feature: schema_pb2.Feature, config: DistanceConfig, field: 
 
 
 def _most_apart(anomalies: anomalies_pb2.Anomalies, name: str) -> str:
+    """Returns the category that TFDV names as differing most; "" for numbers."""
     for info in anomalies.anomaly_info.values():
         if ".".join(info.path.step) == name:
             found = re.search(r"maximum difference is: (.*?)\.?\s*$", info.description, re.DOTALL)
-            return found[1] if found else ""
+            return f"most at {found[1]}" if found else ""
     return ""

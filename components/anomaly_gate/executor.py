@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from components.anomaly_gate.findings import (
     Statistics,
     find,
 )
+from components.anomaly_gate.missing import missing_changes
 from components.anomaly_gate.policy import with_level
 from components.anomaly_gate.rules import DRIFT, SKEW
 from components.anomaly_gate.serving_logs import serving_statistics
@@ -34,15 +37,17 @@ from components.anomaly_gate.verdict import (
     earlier_acceptance,
     read_acceptance,
 )
+from components.example_gen.source import DataError
 from components.schema_file.features import SERVING as SERVING_ENVIRONMENT
-from components.schema_file.features import TRAINING, with_environments
+from components.schema_file.features import TRAINING, column_type, with_environments
 from components.schema_file.file import read_schema
 from components.statistics import load_statistics
+from trainer_module.tasks import load_task_class
 
 VERDICT = "verdict"
 PREVIOUS_STATISTICS, PREVIOUS_SCHEMA = "previous_statistics", "previous_schema"
 VALIDATE, LABEL, IS_REVIEWED, RUN_FOLDERS = "validate", "label", "is_reviewed", "run_folders"
-LOGS, CODE = "logs", "code"
+TASK, LOGS, CODE = "task", "logs", "code"
 ACCEPTED_BY, ACCEPTED_WHY = "accepted_by", "accepted_why"
 """Properties of the output where someone accepted what stops."""
 
@@ -50,7 +55,10 @@ _SPLIT = "train"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Lets data through, or raises AnomaliesFound. Runs a Beam job for serving logs alone."""
+    """Lets data through, or raises AnomaliesFound; DataError where the task cannot read them.
+
+    Runs a Beam job for serving logs alone.
+    """
 
     def Do(  # noqa: N802  TFX's name
         self,
@@ -87,6 +95,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 expected = with_environments(_schema(previous_schema[0]), label)
                 findings += _against(expected, statistics, PREVIOUS, TRAINING, other)
             distances = measure(statistics[_SPLIT], other, schema, config.drift, DRIFT)
+            distances += missing_changes(statistics[_SPLIT], other, config.drift)
             findings += too_far(distances, DRIFT, PREVIOUS, _SPLIT)
         if config.skew.serving_logs:
             findings += self._served(statistics, schema, config)
@@ -105,6 +114,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             verdict = Verdict(findings, distances, verdict.reference, digest, acceptance)
             output.set_string_custom_property(ACCEPTED_BY, acceptance.by)
             output.set_string_custom_property(ACCEPTED_WHY, acceptance.why)
+        # After the verdict: where a column has changed, that is what to tell of.
+        _check_columns(schema, label, json.loads(exec_properties[TASK]))
         verdict.write(folder)
         output.set_int_custom_property(STATISTICS_ID, artifact.id)
         output.set_int_custom_property(SCHEMA_ID, schema_artifact.id)
@@ -135,6 +146,19 @@ def _against(
         for split, found in statistics.items()
     }
     return find(anomalies, schema, statistics, against, environment, inferred_from)
+
+
+def _check_columns(schema: schema_pb2.Schema, label: str, task: Mapping[str, Any]) -> None:
+    """Checks that the task can read the columns, which Transform would find out minutes later.
+
+    Raises:
+        DataError: if it cannot.
+    """
+    task_class = load_task_class(task["name"])
+    types = {feature.name: column_type(feature) for feature in schema.feature}
+    problems = task_class.column_problems(types, label=label, **task["options"])
+    if problems:
+        raise DataError("\n".join(problems))
 
 
 def _statistics(artifact: Any) -> Statistics:

@@ -20,11 +20,16 @@ class GateVerdict(artifact.Artifact):
 
 
 class AcceptedDataStrategy(resolver.ResolverStrategy):
-    """The latest data that went through the gate and came before the candidate.
+    """The data that went through the gate and come before the candidate.
 
-    What came later does not count: each set of data keeps the reference that it was held to at
-    first, so that a run that repeats another finds the same one, and the cache holds. Statistics of
-    a stopped run have no verdict, and so never become what others are held to.
+    Of data in spans these are those of the span before, so that a span that is filled in late is
+    held to the one that it follows. Where there is none, they are those of the same span, then of
+    the span after: a reference all the same. Data without spans go by when their statistics were
+    first computed.
+
+    What was computed later does not count: each set of data keeps the reference that it was held
+    to at first, so that a run that repeats another finds the same one, and the cache holds.
+    Statistics of a stopped run have no verdict, and so never become what others are held to.
 
     Args:
         scope: only verdicts of the same scope count.
@@ -47,11 +52,14 @@ class AcceptedDataStrategy(resolver.ResolverStrategy):
             and verdict.get_int_custom_property(STATISTICS_ID) in statistics
             and verdict.get_int_custom_property(STATISTICS_ID) < candidate.id
         ]
-        latest = max(
-            earlier,
-            key=lambda found: (found.get_int_custom_property(STATISTICS_ID), found.id),
-            default=None,
-        )
+
+        def nearness(verdict: Any) -> tuple[bool, int, int, int]:
+            number = verdict.get_int_custom_property(STATISTICS_ID)
+            # TFX's span of data without any is 0.
+            distance = statistics[number].span - candidate.span if candidate.span else 0
+            return distance < 0, -abs(distance), number, verdict.id
+
+        latest = max(earlier, key=nearness, default=None)
         if latest is None:
             return {CANDIDATE: [candidate], STATISTICS: [], SCHEMA: [], VERDICT: []}
         schema = schemas.get(latest.get_int_custom_property(SCHEMA_ID))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -102,15 +103,9 @@ class Cifar10BinaryConfig(_ImageConfig):
 ColumnType = Literal["int", "float", "text"]
 
 
-class TableConfig(_DataSection):
-    """Files of rows with named columns."""
+class ColumnsConfig(_DataSection):
+    """Rows with named columns."""
 
-    path: str = Field(
-        min_length=1,
-        description="a file, a folder of files, or a pattern such as data/*.csv; {SPAN}, "
-        "or {YYYY}, {MM} and {DD}, and {VERSION} in it name the spans",
-    )
-    window: int = Field(1, gt=0, description="how many of the latest spans are read together")
     label: str = Field(min_length=1)
     label_expression: str | None = Field(
         None,
@@ -122,6 +117,31 @@ class TableConfig(_DataSection):
         default_factory=dict,
         description="types of columns; a value of another type is a bad row; without: inferred",
     )
+
+
+class TableConfig(ColumnsConfig):
+    """Files of rows with named columns."""
+
+    path: str = Field(
+        min_length=1,
+        description="a file, a folder of files, or a pattern such as data/*.csv; {SPAN}, "
+        "or {YYYY}, {MM} and {DD}, and {VERSION} in it name the spans",
+    )
+    window: int = Field(1, gt=0, description="how many of the latest spans are read together")
+    span: int | str | None = Field(
+        None, description="the last that is read, a number or a date; null: the latest there is"
+    )
+
+    @field_validator("span", mode="before")
+    @classmethod
+    def _is_a_number_or_a_date(cls, value: Any) -> int | str | None:
+        if value is None or type(value) is int:
+            return value
+        try:
+            datetime.date.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise ValueError("allowed: a number, or a date such as 2026-01-31") from None
+        return str(value)
 
 
 class CsvConfig(TableConfig):
@@ -151,6 +171,39 @@ class TFRecordConfig(TableConfig):
     """TFRecords of tf.Example, plain or GZIP."""
 
     source: Literal["tfrecord"]
+
+
+class BigQueryConfig(ColumnsConfig):
+    """The rows that a query of Google BigQuery gives."""
+
+    source: Literal["bigquery"]
+    query: str = Field(
+        min_length=1, description="in GoogleSQL; its columns are INTEGER, FLOAT, BOOLEAN or STRING"
+    )
+    project: str = Field(min_length=1, description="that the query runs in, and is billed to")
+    temp_location: str = Field(
+        pattern="^gs://.", description="where BigQuery exports the rows, to be read and deleted"
+    )
+
+    @field_validator("query")
+    @classmethod
+    def _can_be_part_of_another(cls, value: str) -> str:
+        """Returns it so that it can stand in brackets, whatever comment it ends in."""
+        query = value.strip("; \n\t")
+        if not query:
+            raise ValueError("allowed: a query in GoogleSQL")
+        return query + "\n"
+
+    @model_validator(mode="after")
+    def _has_no_folders(self) -> BigQueryConfig:
+        if self.splits.by == "folder":
+            raise ValueError("splits.by: found 'folder'; allowed: hash, group or time")
+        return self
+
+    def written_to(self, path: str) -> TFRecordConfig:
+        """Returns the configuration of the same rows as TFRecords."""
+        own = {"source", "query", "project", "temp_location"}
+        return TFRecordConfig(source="tfrecord", path=path, **self.model_dump(exclude=own))
 
 
 class Cifar10PythonConfig(_ImageConfig):
@@ -189,7 +242,8 @@ DataConfig = Annotated[
     | NpzConfig
     | CsvConfig
     | ParquetConfig
-    | TFRecordConfig,
+    | TFRecordConfig
+    | BigQueryConfig,
     Field(discriminator="source"),
     BeforeValidator(_with_default_source),
 ]
@@ -197,4 +251,6 @@ DataConfig = Annotated[
 
 def where(data: DataConfig) -> str:
     """Returns how to name data to a person."""
-    return data.dataset if isinstance(data, SklearnConfig) else data.path
+    if isinstance(data, SklearnConfig):
+        return data.dataset
+    return "BigQuery" if isinstance(data, BigQueryConfig) else data.path

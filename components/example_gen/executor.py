@@ -22,7 +22,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.example_gen.config import SPLITS, DataConfig, where
+from components.example_gen.config import SPLITS, BigQueryConfig, DataConfig, where
 from components.example_gen.intake import collect, write_part
 from components.example_gen.source import DataSource
 from components.example_gen.sources import make_source
@@ -32,8 +32,15 @@ _ACCOUNTS = "accounts"
 """Folder of what the pieces' readers report, until the report of all is made."""
 
 
+ROWS = "rows"
+"""The input where another node has read the rows, and the only split of what it wrote."""
+
+
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Reads what the query, a JSON object with a `data` section of the configuration, names."""
+    """Reads what the query, a JSON object with a `data` section of the configuration, names.
+
+    Rows of BigQuery are read from the input `rows`, where BigQueryExampleGen has written them.
+    """
 
     def Do(  # noqa: N802  TFX's name
         self,
@@ -47,10 +54,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             DataError: if the data do not read, or there are more bad rows than allowed.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        data, source = _source(exec_properties)
+        data, source = _source(input_dict, exec_properties)
         (examples,) = output_dict[standard_component_specs.EXAMPLES_KEY]
         accounts = os.path.join(examples.uri, _ACCOUNTS)
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        # StatisticsGen hands it on, and AnomalyGate goes by it.
+        examples.span = source.span()
         with self._make_beam_pipeline() as pipeline:
             pieces = (
                 pipeline
@@ -76,11 +85,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
 
 
-def _source(exec_properties: dict[str, Any]) -> tuple[DataConfig, DataSource]:
+def _source(
+    input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]
+) -> tuple[DataConfig, DataSource]:
     inputs = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], inputs)
     query = json.loads(inputs.splits[0].pattern)
     data: DataConfig = TypeAdapter(DataConfig).validate_python(query["data"])
+    if isinstance(data, BigQueryConfig):
+        data = data.written_to(artifact_utils.get_split_uri(input_dict[ROWS], ROWS))
     return data, make_source(data, query.get("label_values"))
 
 

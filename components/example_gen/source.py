@@ -110,6 +110,13 @@ class DataSource(DataSet):
         """Returns the bytes of the files that are read; 0 where the source does not tell."""
         return 0
 
+    def span(self) -> int:
+        """Returns the number of the last span that is read, a date's in days since 1970.
+
+        0, as TFX has it, where the source knows no spans.
+        """
+        return 0
+
     @abc.abstractmethod
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         """Returns the first rows that are good: a value, or a list, by column; missing ones not.

@@ -8,6 +8,7 @@ from typing import Any
 from components.example_gen.cifar10_binary import Cifar10BinarySource
 from components.example_gen.cifar10_python import Cifar10PythonSource
 from components.example_gen.config import (
+    BigQueryConfig,
     Cifar10BinaryConfig,
     Cifar10PythonConfig,
     CsvConfig,
@@ -42,6 +43,10 @@ def make_source(data: DataConfig, label_values: Sequence[Any] | None = None) -> 
     Args:
         label_values: what a row's label may be, as far as the task says; None for anything.
     """
+    if isinstance(data, BigQueryConfig):
+        from components.example_gen.big_query import BigQuerySource
+
+        return BigQuerySource(data)
     if isinstance(data, TableConfig):
         return _table(data, label_values)
     rows = _ROW_SOURCES[type(data)](data)

@@ -21,6 +21,7 @@ _PARTS = {
 }
 _DATE = ("{YYYY}", "{MM}", "{DD}")
 _FIRST_DAY = datetime.date(1970, 1, 1)
+_SHOWN = 10
 _ALLOWED = "{SPAN}, or {YYYY}, {MM} and {DD}, each once, and {VERSION} besides"
 
 
@@ -39,15 +40,16 @@ def has_span(path: str) -> bool:
     return True
 
 
-def latest_spans(path: str, window: int) -> list[str]:
-    """Returns the paths of the latest spans, the oldest of them first.
+def latest_spans(path: str, window: int, last: int | str | None = None) -> dict[int, list[str]]:
+    """Returns the paths of the latest spans by number, a date's in days, the oldest of them first.
 
     Args:
         path: a pattern; what it leads to are files or folders.
         window: how many spans.
+        last: the number of the span to end with, or its date as ISO 8601 has it; None: the latest.
 
     Raises:
-        DataError: if there is no span.
+        DataError: if there is no span, or not the last one.
     """
     parts = re.split("(" + "|".join(map(re.escape, _PARTS)) + ")", resolved(path))
     pattern = "".join("*" if part in _PARTS else part for part in parts)
@@ -63,7 +65,14 @@ def latest_spans(path: str, window: int) -> list[str]:
             found.setdefault((span, version), []).append(name)
     if not versions:
         raise DataError.at(path, "found no span", "files or folders whose names have this pattern")
-    return [name for span in sorted(versions)[-window:] for name in found[span, versions[span]]]
+    if last is not None:
+        end = last if isinstance(last, int) else _days(datetime.date.fromisoformat(last))
+        if end not in versions or isinstance(last, int) == ("{YYYY}" in path):
+            known = [_shown(path, span) for span in sorted(versions)]
+            allowed = f"null, or one of {', '.join(known[-_SHOWN:])}"
+            raise DataError.at(path, f"no span {last}", allowed)
+        versions = {span: version for span, version in versions.items() if span <= end}
+    return {span: found[span, versions[span]] for span in sorted(versions)[-window:]}
 
 
 def _span(match: re.Match[str]) -> int | None:
@@ -75,7 +84,18 @@ def _span(match: re.Match[str]) -> int | None:
         date = datetime.date(int(parts["year"]), int(parts["month"]), int(parts["day"]))
     except ValueError:
         return None
+    return _days(date)
+
+
+def _days(date: datetime.date) -> int:
     return (date - _FIRST_DAY).days
+
+
+def _shown(path: str, span: int) -> str:
+    """Returns a span as a configuration names it."""
+    if "{SPAN}" in path:
+        return str(span)
+    return (_FIRST_DAY + datetime.timedelta(span)).isoformat()
 
 
 def _of_glob(text: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from trainer_module.tasks.columns import ColumnType
+
 TRAINING, SERVING = "TRAINING", "SERVING"
 """The environments: what is trained on, and what a served model is asked."""
 
@@ -52,6 +54,16 @@ def with_environments(schema: schema_pb2.Schema, label: str) -> schema_pb2.Schem
 def type_name(kind: int) -> str:
     """Returns INT, FLOAT, BYTES or STRUCT."""
     return str(schema_pb2.FeatureType.Name(kind))
+
+
+def column_type(feature: schema_pb2.Feature) -> ColumnType | None:
+    """Returns a feature's type as tasks ask for it; None for one that no tf.Example holds."""
+    types: dict[int, ColumnType] = {
+        schema_pb2.INT: "int",
+        schema_pb2.FLOAT: "float",
+        schema_pb2.BYTES: "text",
+    }
+    return types.get(feature.type)
 
 
 def domain_values(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> list[str]:

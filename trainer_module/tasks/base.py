@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from trainer_module.config import OptimizerConfig, TaskConfig
 from trainer_module.metrics import Metric, PerExample
+from trainer_module.tasks.columns import ColumnTypes
 
 if TYPE_CHECKING:
     from trainer_module.callbacks import Callback
@@ -143,6 +144,11 @@ class Classification:
         return cls(tf.broadcast_to(tf.constant(list(names)), tf.shape(scores)), scores)
 
 
+def _no_problems(columns: ColumnTypes, label: str, **options: Any) -> list[str]:
+    """Takes any columns: what does not fit shows when Transform traces `preprocessing_fn`."""
+    return []
+
+
 class Task(abc.ABC):
     """What to learn. The engine brings the loop, the devices, the checkpoints and the export.
 
@@ -155,6 +161,14 @@ class Task(abc.ABC):
 
     A plain function wrapped in `staticmethod`, and best in a module of its own: Transform is
     cached by the source of that module and of what it imports.
+    """
+
+    column_problems: ClassVar[Callable[..., list[str]]] = staticmethod(_no_problems)
+    """(types of raw columns, label=..., **transform.options) -> what `preprocessing_fn` would not
+    take of them, as `key: found X; allowed: Y`.
+
+    A plain function wrapped in `staticmethod`. It is asked before a run, when most types are not
+    known yet, and again by AnomalyGate, when all are: `trainer_module.tasks.columns.ColumnTypes`.
     """
 
     sparse_inputs: ClassVar[bool] = False

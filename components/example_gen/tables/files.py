@@ -29,10 +29,25 @@ def table_files(config: TableConfig, suffixes: Sequence[str]) -> list[TableFile]
         DataError: if there are none, or the folders are not those of splits where they should be.
     """
     allowed = f"a file, a folder of {' or '.join(suffixes)} files, or a pattern such as data/*"
-    paths = latest_spans(config.path, config.window) if has_span(config.path) else [config.path]
+    spans = spans_read(config)
+    paths = [path for found in spans.values() for path in found] if spans else [config.path]
     if config.splits.by == "folder":
         return [file for path in paths for file in _in_folders(path, suffixes, allowed)]
     return [TableFile(file, None) for path in paths for file in list_files(path, suffixes, allowed)]
+
+
+def spans_read(config: TableConfig) -> dict[int, list[str]]:
+    """Returns the spans that a configuration names, their paths by number; none if it names none.
+
+    Raises:
+        DataError: if it names some that are not there.
+    """
+    if has_span(config.path):
+        return latest_spans(config.path, config.window, config.span)
+    if config.span is not None:
+        allowed = "null, since data.path names no spans"
+        raise DataError.at(config.path, f"span {config.span}", allowed)
+    return {}
 
 
 def _in_folders(path: str, suffixes: Sequence[str], allowed: str) -> list[TableFile]:

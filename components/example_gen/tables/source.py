@@ -24,8 +24,13 @@ from components.example_gen.splitting import (
 from components.example_gen.tables.content import as_feature, chunked, contents, python_values
 from components.example_gen.tables.expression import Expression
 from components.example_gen.tables.faults import Faults
-from components.example_gen.tables.files import TableFile, table_files
+from components.example_gen.tables.files import TableFile, spans_read, table_files
 from components.example_gen.tables.labels import by_expression, unfit
+from components.example_gen.tables.needs import (
+    check_columns,
+    label_expression,
+    needed_columns,
+)
 from components.example_gen.tables.reader import Table, TableReader
 from components.example_gen.tables.survey import Survey, times_of
 from components.example_gen.tables.types import ALLOWED, convert
@@ -108,12 +113,7 @@ class TableSource(DataSource):
         """
         config, where = self._config, self._files[0].path
         own = self.columns[:-1] if config.label_expression else self.columns
-        if config.label_expression and config.label in own:
-            found = f"a column {config.label!r}, which data.label_expression makes too"
-            raise DataError.at(where, found, "data.label: a name that is not taken")
-        for name in self._needed:
-            if name not in own:
-                raise DataError.at(where, f"no column {name!r}", f"the columns: {', '.join(own)}")
+        check_columns(config, own, where)
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
@@ -124,6 +124,9 @@ class TableSource(DataSource):
 
     def size(self) -> int:
         return sum(size_of(file.path) for file in self._files)
+
+    def span(self) -> int:
+        return max(spans_read(self._config), default=0)
 
     def sample(self, count: int) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
@@ -290,18 +293,11 @@ class TableSource(DataSource):
 
     @cached_property
     def _expression(self) -> Expression | None:
-        text = self._config.label_expression
-        try:
-            return Expression(text) if text else None
-        except ValueError as error:
-            raise DataError(f"data.label_expression: {error}") from None
+        return label_expression(self._config)
 
-    @property
+    @cached_property
     def _needed(self) -> list[str]:
-        """The columns that no row can do without."""
-        label = self._expression.columns if self._expression else [self._config.label]
-        column = self._config.splits.column
-        return [*label, column] if column else label
+        return needed_columns(self._config)
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -177,6 +177,29 @@ def csv_data(tmp_path):
     return make
 
 
+def test_executor_when_data_come_in_spans_then_the_examples_have_the_last_ones_number(
+    csv_data, tmp_path, ingest
+):
+    rows = Path(csv_data().path).read_text()
+    for day in (1, 2, 11):
+        (tmp_path / f"1970-01-{day:02}.csv").write_text(rows)
+    path = str(tmp_path / "{YYYY}-{MM}-{DD}.csv")
+    assert ingest(tmp_path / "latest", csv_data(path=path, window=2)).span == 10
+    assert make_source(csv_data(path=path, span="1970-01-02")).span() == 1
+    assert make_source(csv_data()).span() == 0
+
+
+@pytest.mark.parametrize("span", ["yesterday", True, 1.5])
+def test_csv_config_when_the_span_is_no_number_or_date_then_is_refused(csv_data, span):
+    with pytest.raises(ValueError, match="allowed: a number, or a date such as 2026-01-31"):
+        csv_data(span=span)
+
+
+def test_source_when_a_span_is_named_and_the_path_has_none_then_says_so(csv_data):
+    with pytest.raises(DataError, match="span 3; allowed: null, since "):
+        make_source(csv_data(span=3)).check()
+
+
 def test_executor_when_a_split_gets_no_rows_then_says_which(csv_data, tmp_path, ingest):
     data = csv_data(splits={"by": "group", "column": "y"})
     with pytest.raises(

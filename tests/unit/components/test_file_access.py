@@ -121,10 +121,10 @@ def test_source_when_a_remote_folder_has_the_splits_then_reads_each_into_its_own
 
 def test_latest_spans_when_they_are_remote_then_finds_them(remote):
     root = remote({"span-1/a.csv": b"", "span-2/a.csv": b"", "span-10/a.csv": b""})
-    assert latest_spans(f"{root}/span-{{SPAN}}/a.csv", 2) == [
-        f"{root}/span-2/a.csv",
-        f"{root}/span-10/a.csv",
-    ]
+    assert latest_spans(f"{root}/span-{{SPAN}}/a.csv", 2) == {
+        2: [f"{root}/span-2/a.csv"],
+        10: [f"{root}/span-10/a.csv"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,100 @@ def test_task_when_transform_numbers_the_classes_otherwise_then_refuses(
         "allowed: those of task.options.classes: ['cat', 'lynx']"
     ]
     check_task(load_pictures(*sets), Source("run.yaml"))
+
+
+RIDES = "fare,payment,tip\n" + "".join(f"{i}.5,card,{i % 2}\n" for i in range(40))
+
+
+@pytest.fixture
+def load_rides(write_config, tmp_path, monkeypatch) -> Callable[..., RunConfig]:
+    """Loads a tabular configuration of a CSV of fare, payment and the label, tip."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rides.csv").write_text(RIDES)
+
+    def load(features: str, *overrides: str) -> RunConfig:
+        keys = (
+            "data={source: csv, path: rides.csv, label: tip}",
+            "task={name: tabular}",
+            f"task.options={{problem: binary, classes: [0, 1], features: {features}}}",
+            "evaluate.metrics=[{head: label, name: accuracy, at_least: 0.5}]",
+            "evaluate.slices=[]",
+        )
+        return load_config(str(write_config()), [*keys, *overrides])
+
+    return load
+
+
+def write_schema(path: Path, **types: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = [f'feature {{ name: "{name}" type: {kind} }}' for name, kind in types.items()]
+    path.write_text("\n".join(text))
+
+
+NUMERIC_TEXT = (
+    "run.yaml: task.options.features.payment.kind: found 'numeric' for a column of texts; "
+    "allowed: categorical, text or date"
+)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("features", "overrides", "expected"),
+    [
+        (
+            "{fare: {kind: numeric}, tip: {kind: numeric}}",
+            (),
+            "run.yaml: task.options.features: found 'tip', the label; allowed: other columns, or "
+            "the model would be told the answer",
+        ),
+        (
+            "{fair: {kind: numeric}}",
+            (),
+            "run.yaml: task.options.features.fair: found no column of this name; "
+            "allowed: fare, payment",
+        ),
+        ("{payment: {kind: numeric}}", ("data.columns={payment: text}",), NUMERIC_TEXT),
+        ("{payment: {kind: numeric}}", ("schema.path=reviewed.pbtxt",), NUMERIC_TEXT),
+    ],
+)
+def test_task_when_columns_are_known_not_to_fit_then_names_the_key(
+    features, overrides, expected, load_rides, tmp_path
+) -> None:
+    write_schema(tmp_path / "reviewed.pbtxt", fare="FLOAT", payment="BYTES", tip="INT")
+    assert problems(check_task, load_rides(features, *overrides)) == [expected]
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_the_type_of_a_column_is_not_known_yet_then_is_left_to_the_gate(
+    load_rides,
+) -> None:
+    check_task(load_rides("{payment: {kind: numeric}}"), Source("run.yaml"))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_a_column_that_earlier_data_had_is_gone_then_is_left_to_the_gate(
+    load_rides,
+) -> None:
+    config = load_rides("{hour: {kind: numeric}}")
+    (found,) = problems(check_task, config)
+    assert "features.hour: found no column of this name" in found
+    folder = config.pipeline_root / "artifacts" / "SchemaGen" / "schema" / "3"
+    write_schema(folder / "schema.pbtxt", hour="INT")
+    check_task(config, Source("run.yaml"))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_task_when_the_data_have_no_such_column_of_pictures_then_names_the_key(
+    load_pictures, tmp_path
+) -> None:
+    classes = ["cat", "dog"]
+    write_pictures(tmp_path, classes, count=50)
+    config = load_pictures(
+        "task.name=image", "task.options={classes: [cat, dog], column: photo}",
+        "train.batch_size=8",
+    )  # fmt: skip
+    found = [text for text in problems(check_task, config) if "task.options.column" in text]
+    assert found == [
+        "run.yaml: task.options.column: found 'photo', no such column; "
+        "allowed: a column of encoded pictures, as may be: image"
+    ]

@@ -108,7 +108,11 @@ def test_features_when_the_pictures_are_in_another_column_then_are_taken_from_it
     found = preprocessing_fn(inputs, label="y", classes=CLASSES, column="x")
     np.testing.assert_array_equal(found["image"][0], PIXELS[0])
     assert found["class"].numpy().tolist() == [3]
-    for column, kind in (("image", "no such column"), ("n", "float32")):
+    for column, kind in (
+        ("image", "no such column"),
+        ("n", "a column of numbers"),
+        ("y", "the label"),
+    ):
         message = rf"column: found '{column}', {kind}; allowed: .* pictures, as may be: x$"
         with pytest.raises(ValueError, match=message):
             preprocessing_fn(inputs, label="y", classes=CLASSES, column=column)
@@ -124,7 +128,9 @@ def test_class_when_labels_are_integers_then_are_the_numbers_of_classes():
     for wrong in (3, -2):
         with pytest.raises(tf.errors.InvalidArgumentError, match=rf"(?s)none of 0 to 2.*{wrong}"):
             classes_of([[0], [wrong]])
-    with pytest.raises(ValueError, match="label: found float32; allowed: names of classes, or"):
+    with pytest.raises(
+        ValueError, match="label: found 'y', a column of fractions; allowed: names of"
+    ):
         classes_of([[0.5]])
 
 

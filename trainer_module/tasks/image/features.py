@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from trainer_module.tasks.columns import ColumnTypes, types_of
+
 IMAGE = "image"
 CLASS = "class"
 
@@ -45,13 +47,9 @@ def preprocessing_fn(
         ValueError: if `column` is none of encoded pictures, or the label is a fraction.
         InvalidArgumentError: when a picture does not decode, or a label is none of `classes`.
     """
-    if column not in inputs or inputs[column].dtype != tf.string:
-        found = inputs[column].dtype.name if column in inputs else "no such column"
-        strings = ", ".join(sorted(set(_strings(inputs)) - {label}))
-        raise ValueError(
-            f"task.options.column: found {column!r}, {found}; allowed: a column of encoded "
-            f"pictures, as may be: {strings}"
-        )
+    problems = column_problems(types_of(inputs), label, classes, column=column)
+    if problems:
+        raise ValueError("\n".join(problems))
     size = sides(image_size)
     encoded = tf.reshape(inputs[column], [-1])
     image = tf.map_fn(
@@ -61,6 +59,35 @@ def preprocessing_fn(
         IMAGE: tf.ensure_shape(image, [None, *size, channels]),
         CLASS: _class_number(tf.reshape(inputs[label], [-1]), classes),
     }
+
+
+def column_problems(
+    columns: ColumnTypes,
+    label: str,
+    classes: Sequence[str],
+    image_size: int | Sequence[int] = 32,
+    channels: int = 3,
+    column: str = "image",
+) -> list[str]:
+    """Returns what does not fit, as `key: found X; allowed: Y`; see `Task.column_problems`."""
+    problems = []
+    found = ""
+    if column == label:
+        found = ", the label"
+    elif columns.get(column) in ("int", "float"):
+        found = ", a column of numbers"
+    if column not in columns or found:
+        possible = [name for name, kind in columns.items() if kind in (None, "text")]
+        problems.append(
+            f"task.options.column: found {column!r}{found or ', no such column'}; allowed: a "
+            f"column of encoded pictures, as may be: {', '.join(sorted({*possible} - {label}))}"
+        )
+    if columns.get(label) == "float":
+        problems.append(
+            f"data.label: found {label!r}, a column of fractions; allowed: names of classes, or "
+            "their numbers as integers"
+        )
+    return problems
 
 
 def sides(image_size: Any) -> tuple[int, int]:
@@ -74,10 +101,6 @@ def sides(image_size: Any) -> tuple[int, int]:
         allowed = "a side in pixels, or [height, width]"
         raise ValueError(f"image_size: found {image_size!r}; allowed: {allowed}")
     return both[0], both[1]
-
-
-def _strings(inputs: dict[str, tf.Tensor]) -> list[str]:
-    return [name for name, value in inputs.items() if value.dtype == tf.string]
 
 
 def _pixels(encoded: tf.Tensor, size: Sequence[int], channels: int) -> tf.Tensor:
@@ -108,23 +131,20 @@ def _grey(image: tf.Tensor) -> tf.Tensor:
 def _class_number(labels: tf.Tensor, classes: Sequence[str]) -> tf.Tensor:
     """Returns the position of each label [b] in `classes`, [b] int64, -1 for none.
 
-    Raises:
-        ValueError: if labels are neither names nor integers.
+    Args:
+        labels: names or integers.
     """
     if labels.dtype.is_integer:
         numbers = tf.cast(labels, tf.int64)
         unknown = tf.boolean_mask(labels, (numbers < -1) | (numbers >= len(classes)))
         message = f"label: found a number that is none of 0 to {len(classes) - 1}"
-    elif labels.dtype == tf.string:
+    else:
         known = tf.equal(labels[:, tf.newaxis], tf.constant(list(classes)))
         found = tf.reduce_any(known, axis=1)
         unknown = tf.boolean_mask(labels, ~(found | tf.equal(labels, "")))
         message = f"label: found a class that is none of {', '.join(classes)}"
         number = tf.argmax(tf.cast(known, tf.int32), axis=1)
         numbers = tf.where(found, number, tf.constant(-1, tf.int64))
-    else:
-        allowed = "names of classes, or their numbers as integers"
-        raise ValueError(f"label: found {labels.dtype.name}; allowed: {allowed}")
     check = tf.debugging.Assert(tf.equal(tf.size(unknown), 0), [message, unknown])
     with tf.control_dependencies([check]):
         return tf.identity(numbers)

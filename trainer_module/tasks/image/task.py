@@ -35,6 +35,7 @@ class Image(Task):
     """
 
     preprocessing_fn = staticmethod(features.preprocessing_fn)
+    column_problems = staticmethod(features.column_problems)
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,7 @@ class Gate:
         validate: Mapping[str, Any] | None = None,
         reviewed: Any = None,
         why: str | None = None,
+        features: Mapping[str, Any] | None = None,
     ) -> Span:
         """Returns what went through.
 
@@ -86,6 +88,7 @@ class Gate:
             data: all rows, or those of each split.
             reviewed: the schema of a file; None infers it.
             why: accepts what the gate finds.
+            features: what the tabular task reads.
 
         Raises:
             AnomaliesFound: if it did not.
@@ -138,13 +141,23 @@ class Gate:
                 "label": "tipped",
                 "is_reviewed": int(reviewed is not None),
                 "scope": "all",
+                "task": json.dumps(
+                    {
+                        "name": "tabular",
+                        "options": {
+                            "options": {
+                                "problem": "binary",
+                                "classes": [0, 1],
+                                "features": features or {"payment": {"kind": "categorical"}},
+                            }
+                        },
+                    }
+                ),
                 "run_folders": str(self.run_folders),
                 "logs": "",
                 "code": "",
             },
         )
-        import json
-
         verdict = json.loads(Path(output.uri, "verdict.json").read_text())
         return Span(statistics, schema, output, verdict)
 

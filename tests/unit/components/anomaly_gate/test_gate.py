@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components.anomaly_gate.verdict import AnomaliesFound
+from components.example_gen.source import DataError
 
 
 @pytest.fixture
@@ -291,6 +292,57 @@ def test_gate_when_a_feature_has_a_lower_threshold_of_drift_then_a_smaller_shift
     ]
 
 
+@pytest.fixture
+def sparse(rows):
+    """Draws a span in which `size` is missing in a share of the rows."""
+
+    def draw(seed, share):
+        data = rows(seed)
+        return data.assign(size=data["size"].where(rows(seed + 50)["hour"] >= 24 * share))
+
+    return draw
+
+
+@pytest.mark.parametrize(("before", "now"), [(0.125, 0.5), (0.5, 0.125)])
+def test_gate_when_the_share_of_missing_values_has_changed_then_stops_it(gate, sparse, before, now):
+    first = gate.run(sparse(0, before))
+    verdict = gate.stopped(sparse(1, now), first)
+    (found,) = stops(verdict)
+    assert (found["feature"], found["rule"]) == ("size", "drift")
+    assert (found["against"], found["splits"]) == ("previous data", ["train"])
+    measure, _, most = found["expected"].split()
+    change, _, shares = found["found"].partition(", ")
+    assert measure == "missing"
+    assert 0.05 < float(most) < float(change) == pytest.approx(0.375, abs=0.05)
+    assert shares.startswith("from ") and shares.endswith("% of the rows")
+    (distance,) = [d for d in verdict["distances"] if d["measure"] == "missing" and d["distance"]]
+    assert distance["threshold"] == 0.05
+    assert float(most) == pytest.approx(0.05 + distance["chance"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "drift", [{"missing": None}, {"missing": 0.6}, {"features": {"size": None}}]
+)
+def test_gate_when_a_threshold_of_missing_values_allows_it_then_a_change_goes_through(
+    gate, sparse, drift
+):
+    assert gate.run(sparse(1, 0.5), gate.run(sparse(0, 0.125)), {"drift": drift}).found() == []
+
+
+def test_gate_when_the_share_of_missing_values_is_another_sample_of_the_same_then_goes_through(
+    gate, sparse
+):
+    first = gate.run(sparse(0, 0.25))
+    for seed in (1, 2, 3):
+        assert gate.run(sparse(seed, 0.25), first, {"drift": {"missing": 0.001}}).found() == []
+
+
+def test_gate_when_a_column_has_no_value_any_more_then_is_told_of_once(gate, sparse):
+    first = gate.run(sparse(0, 0.25))
+    found = stops(gate.stopped(sparse(1, 0.25).assign(size=np.nan), first))
+    assert [one["rule"] for one in found if one["feature"] == "size"] == ["column_missing"]
+
+
 def test_gate_when_anomalies_are_accepted_then_lets_them_through_and_says_by_whom_and_why(
     gate, rows, first
 ):
@@ -358,6 +410,29 @@ def test_gate_when_a_schema_says_that_a_feature_is_for_serving_alone_then_traini
     reviewed.default_environment.extend(["TRAINING", "SERVING"])
     tfdv.get_feature(reviewed, "hour").not_in_environment.append("TRAINING")
     assert gate.run(rows(1).drop(columns="hour"), reviewed=reviewed).found() == []
+
+
+def test_gate_when_the_task_cannot_read_a_column_then_fails_and_leaves_no_verdict(gate, rows):
+    features = {"payment": {"kind": "numeric"}, "tip": {"kind": "numeric"}}
+    with pytest.raises(DataError) as raised:
+        gate.run(rows(0), features=features)
+    assert str(raised.value).splitlines() == [
+        "task.options.features.payment.kind: found 'numeric' for a column of texts; "
+        "allowed: categorical, text or date",
+        "task.options.features.tip: found no column of this name; "
+        "allowed: fare, hour, key, payment, size",
+    ]
+    assert list(gate.verdicts.glob("*/*")) == []
+
+
+def test_gate_when_a_column_has_become_what_the_task_cannot_read_then_tells_of_the_change(
+    gate, rows
+):
+    features = {"hour": {"kind": "numeric"}}
+    first = gate.run(rows(0), features=features)
+    data = rows(1, hour=rows(1)["hour"].astype(str))
+    (found,) = stops(gate.stopped(data, first, features=features))
+    assert (found["feature"], found["rule"]) == ("hour", "type_changed")
 
 
 def test_verdict_when_written_then_is_plain_json(first):

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from trainer_module.tasks.columns import types_of
+from trainer_module.tasks.tabular.columns import column_problems
 from trainer_module.tasks.tabular.features.categorical import category_ids, cross_ids
 from trainer_module.tasks.tabular.features.dates import date_ids
 from trainer_module.tasks.tabular.features.label import class_number, number_and_scale
@@ -56,7 +58,9 @@ def preprocessing_fn(
             numbers in a numeric column.
     """
     table = TabularOptions.model_validate(options)
-    _check(inputs, label, table)
+    problems = column_problems(types_of(inputs), label, options)
+    if problems:
+        raise ValueError("\n".join(problems))
     layout = id_features(table)
     numeric = table.of_kind(NumericOptions)
     features: dict[str, tf.Tensor] = {}
@@ -87,37 +91,3 @@ def preprocessing_fn(
     for source, feature in layout.items():
         features[feature.name] = tf.reshape(ids[source], [-1, feature.width])
     return features
-
-
-def _check(inputs: Columns, label: str, table: TabularOptions) -> None:
-    """Checks that the columns are there and of the types that they have to be.
-
-    Raises:
-        ValueError: naming the key of the first that is not.
-    """
-    if label in table.features:
-        raise ValueError(
-            f"task.options.features: found {label!r}, the label; allowed: other columns, or the "
-            "model would be told the answer"
-        )
-    for name, column in sorted(table.features.items()):
-        key = f"task.options.features.{name}"
-        if name not in inputs:
-            allowed = ", ".join(sorted(set(inputs) - {label}))
-            raise ValueError(f"{key}: found no column of this name; allowed: {allowed}")
-        is_text = inputs[name].dtype == tf.string
-        if isinstance(column, NumericOptions) and is_text:
-            raise ValueError(
-                f"{key}.kind: found 'numeric' for a column of texts; "
-                "allowed: categorical, text or date"
-            )
-        if isinstance(column, TextOptions) and not is_text:
-            raise ValueError(
-                f"{key}.kind: found 'text' for a column of numbers; "
-                "allowed: numeric, categorical or date"
-            )
-    if table.problem == "regression" and inputs[label].dtype == tf.string:
-        raise ValueError(
-            f"task.options.problem: found 'regression' with {label!r}, a label of texts; "
-            "allowed: binary or multiclass"
-        )
