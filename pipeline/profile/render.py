@@ -10,7 +10,7 @@ import yaml
 from pipeline.profile.columns import Suspicion
 from pipeline.profile.features import suggest
 from pipeline.profile.images import ImageProfile
-from pipeline.profile.report import label_text, reason
+from pipeline.profile.report import label_text, one_line, reason, rows_text
 from pipeline.profile.table import TableProfile
 
 _BATCHES = """\
@@ -23,16 +23,30 @@ _BATCHES = """\
 """
 _TRAIN_SHARE = 0.7
 _STEPS = 3000
-_BATCH_SIZES = ((2_000, 32), (20_000, 128), (200_000, 256))
-_LARGEST_BATCH = 512
+_BATCH_SIZES = ((2_000, 32), (20_000, 128), (200_000, 256), (1_500_000, 512))
+_LARGEST_BATCH = 2048
 _UNKNOWN_ROWS = 5000
+
+
+class _OneLine(yaml.SafeDumper):
+    """Writes the ends of lines in a text as escapes: as a key of YAML it must be on one line."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        node = super().represent_str(data)
+        if data.splitlines() not in ([], [data]):
+            node.style = '"'
+        return node
+
+
+_OneLine.add_representer(str, _OneLine.represent_str)
 
 
 def flow(value: Any) -> str:
     """Returns a value as YAML on one line."""
-    text = yaml.safe_dump(
-        value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False
-    )
+    text = yaml.dump(
+        value, Dumper=_OneLine, default_flow_style=True, allow_unicode=True, width=10**6,
+        sort_keys=False,
+    )  # fmt: skip
     return text.removesuffix("\n").removesuffix("\n...")
 
 
@@ -45,11 +59,11 @@ def render_table(found: TableProfile, name: str, command: str) -> str:
     """
     label, rows = found.label, found.rows
     head = [
-        f"# {label.name} of {found.data['path']}: {label_text(label)}.",
+        f"# {one_line(label.name)} of {found.data['path']}: {label_text(label)}.",
         "#",
         f"#   {command}",
         "#",
-        f"# Made from {rows} rows; every key is explained in docs/configuration.md.",
+        f"# Made from {rows_text(found)}; every key is explained in docs/configuration.md.",
         f"name: {flow(name)}",
         "root: runs",
         "",
@@ -83,7 +97,9 @@ def render_table(found: TableProfile, name: str, command: str) -> str:
             )
             missing = f", {column.missing:.1%} missing" if column.missing else ""
             head.append(f"      {flow(column.name)}: {flow(options)}   # {about}{missing}")
-    return "\n".join([*head, "", *_training(rows), "", *_evaluation(found), "", _serving()])
+    return "\n".join(
+        [*head, "", *_training(found.about_rows or rows), "", *_evaluation(found), "", _serving()]
+    )
 
 
 def _column_types(found: TableProfile) -> list[str]:

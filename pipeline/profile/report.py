@@ -17,28 +17,41 @@ _SHOWN_BAD = 5
 def report_lines(found: TableProfile) -> list[str]:
     """Returns the label's balance, a line a column, and what is suspicious."""
     measure = _MEASURES[found.label.problem]
-    width = max(6, *(len(column.name) for column in found.columns))
+    width = max(6, *(len(one_line(column.name)) for column in found.columns))
     lines = [
-        f"{found.rows} rows{'' if found.is_all else ' looked at'}, {len(found.columns)} columns",
-        f"label {found.label.name}: {label_text(found.label)}",
+        f"{rows_text(found)}, {len(found.columns)} columns",
+        f"label {one_line(found.label.name)}: {label_text(found.label)}",
         "",
         f"{'column':<{width}}  type   missing  different  alone   example",
     ]
     for column in found.columns:
         alone = "" if math.isnan(column.alone) else f"{column.alone:.3f}"
         lines.append(
-            f"{column.name:<{width}}  {column.type:<5}  {column.missing:6.1%}  "
-            f"{column.distinct:9}  {alone:>6}  {column.example}"
+            f"{one_line(column.name):<{width}}  {column.type:<5}  {column.missing:6.1%}  "
+            f"{column.distinct:9}  {alone:>6}  {one_line(column.example)}"
         )
     lines += ["", f"alone: {measure} of a small tree that is given this column and no other"]
     suspicious = [column for column in found.columns if column.suspicion]
     if suspicious:
         lines += ["", "left out:"]
-        lines += [f"  {column.name}: {reason(column, found.label)}" for column in suspicious]
+        lines += [
+            f"  {one_line(column.name)}: {reason(column, found.label)}" for column in suspicious
+        ]
     if found.bad:
         lines += ["", f"{len(found.bad)} rows that cannot be used:"]
         lines += [f"  {row}" for row in found.bad[:_SHOWN_BAD]]
     return lines
+
+
+def rows_text(found: TableProfile) -> str:
+    """Returns how many rows were looked at, and of how many."""
+    of_all = "" if found.about_rows is None else f" of about {found.about_rows} looked at"
+    return f"{found.rows} rows{of_all}"
+
+
+def one_line(text: str) -> str:
+    """Returns a text of a table, which may hold ends of lines, as one line."""
+    return " ".join(text.split())
 
 
 def image_lines(found: ImageProfile) -> list[str]:
@@ -67,7 +80,7 @@ def label_text(label: LabelProfile) -> str:
     """Returns what the label is in a few words."""
     if label.problem == "regression":
         return f"a number, mean {label.mean:g}, standard deviation {label.deviation:g}"
-    shares = [f"{name} {share:.1%}" for name, share in label.classes.items()]
+    shares = [f"{one_line(str(name))} {share:.1%}" for name, share in label.classes.items()]
     more = len(shares) - _SHOWN_CLASSES
     tail = [f"and {more} more"] if more > 0 else []
     kind = "two classes" if label.problem == "binary" else f"{len(shares)} classes"

@@ -35,7 +35,7 @@ class TableProfile:
         columns: but for the label.
         label: described.
         rows: that were looked at.
-        is_all: whether these are all.
+        about_rows: how many there are in all; None if these are all.
         bad: rows among them that cannot be used, as text.
     """
 
@@ -43,7 +43,7 @@ class TableProfile:
     columns: Sequence[ColumnProfile]
     label: LabelProfile
     rows: int
-    is_all: bool
+    about_rows: int | None
     bad: Sequence[str]
 
 
@@ -67,7 +67,8 @@ def profile_table(data: Mapping[str, Any], label: str, problem: str | None) -> T
     source.check()
     excerpt = source.excerpt(ROWS)
     bad = [str(row) for row in excerpt.bad]
-    return _profile({**data, **of_label}, excerpt.columns, used, problem, excerpt.is_all, bad)
+    about_rows = None if excerpt.is_all else excerpt.about_rows
+    return _profile({**data, **of_label}, excerpt.columns, used, problem, about_rows, bad)
 
 
 def profile_arrays(data: Mapping[str, Any], label: str, problem: str | None) -> TableProfile:
@@ -88,7 +89,9 @@ def profile_arrays(data: Mapping[str, Any], label: str, problem: str | None) -> 
     for name in source.columns:
         values = pa.array([row.get(name) for row in rows])
         columns[name] = pa.chunked_array([values.cast(_narrow(values.type))])
-    return _profile({**data, "label": label}, columns, (), problem, len(rows) < ROWS, ())
+    counts = source.row_counts()
+    about_rows = sum(counts.values()) if counts and len(rows) == ROWS else None
+    return _profile({**data, "label": label}, columns, (), problem, about_rows, ())
 
 
 def _profile(
@@ -96,7 +99,7 @@ def _profile(
     columns: Mapping[str, pa.ChunkedArray],
     used: Sequence[str],
     problem: str | None,
-    is_all: bool,
+    about_rows: int | None,
     bad: Sequence[str],
 ) -> TableProfile:
     name = data["label"]
@@ -117,7 +120,7 @@ def _profile(
         for column, values in columns.items()
         if column != name
     ]
-    return TableProfile(data, profiles, about, len(label), is_all, bad)
+    return TableProfile(data, profiles, about, len(label), about_rows, bad)
 
 
 def open_source(section: Mapping[str, Any]) -> DataSource:

@@ -107,6 +107,21 @@ class CsvReader(TableReader):
             if cells or bad:
                 yield self._table(path, names, lines, cells, bad)
 
+    def about_rows(self, path: str, part: Part) -> int:
+        with open_binary(path, part.begin, part.end) as file:
+            binary: Any = gzip.GzipFile(fileobj=file) if _is_gzip(path) else file
+            try:
+                content = binary.read(_BLOCK)
+            except (EOFError, OSError, zlib.error):
+                return 0
+        rows = sum(1 for _ in self._rows(self._decoding(io.BytesIO(content)), part.line))
+        rows -= part.begin == 0
+        if len(content) < _BLOCK:
+            return rows
+        size = (size_of(path) if part.end is None else part.end) - part.begin
+        stored = len(zlib.compress(content)) if _is_gzip(path) else len(content)
+        return rows * size // stored
+
     def kinds(self, values: pa.Array) -> Kinds:
         return kinds_of_texts(values)
 
@@ -171,9 +186,12 @@ class CsvReader(TableReader):
 
     def _text(self, path: str, file: IO[bytes]) -> Iterator[str]:
         binary: Any = gzip.GzipFile(fileobj=file) if _is_gzip(path) else file
+        return self._decoding(io.BufferedReader(binary, _BLOCK))
+
+    def _decoding(self, binary: io.BufferedReader | io.BytesIO) -> Iterator[str]:
         # What does not decode is kept as surrogates, to be found in its cell.
         return io.TextIOWrapper(
-            io.BufferedReader(binary, _BLOCK),
+            binary,
             encoding=self._encoding,
             errors="surrogateescape",
             newline="",

@@ -48,6 +48,10 @@ class ParquetReader(TableReader):
                 reason = str(error).splitlines()[0]
                 yield _unread(path, first + read, first + group.num_rows, reason)
 
+    def about_rows(self, path: str, part: int) -> int:
+        with self._opened(path) as file:
+            return int(file.metadata.row_group(part).num_rows)
+
     def kinds(self, values: pa.Array) -> Kinds:
         return kinds(values)
 

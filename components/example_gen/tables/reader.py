@@ -64,5 +64,9 @@ class TableReader(abc.ABC):
         """
 
     @abc.abstractmethod
+    def about_rows(self, path: str, part: Any) -> int:
+        """Returns how many rows a part has, as its beginning tells; 0 if that does not read."""
+
+    @abc.abstractmethod
     def kinds(self, values: pa.Array) -> Kinds:
         """Counts the values of a column by their kinds."""

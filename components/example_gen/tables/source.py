@@ -71,11 +71,13 @@ class Excerpt(NamedTuple):
         columns: of the good rows, the label among them.
         bad: the other rows.
         is_all: whether there are no more rows.
+        about_rows: how many rows there are in all, bad ones too; if not `is_all`, by an estimate.
     """
 
     columns: Mapping[str, pa.ChunkedArray]
     bad: Sequence[BadRow]
     is_all: bool
+    about_rows: int
 
 
 class TableSource(DataSource):
@@ -148,14 +150,18 @@ class TableSource(DataSource):
         """
         pieces = self.pieces()
         chosen = [pieces[number] for number in _spread(len(pieces), _EXCERPT_PIECES)]
+        share = -(-rows // len(chosen))
         tables: list[Table] = []
+        is_all = len(chosen) == len(pieces)
         for piece in chosen:
             read = 0
             for table in self._reader.tables(piece.path, piece.part):
-                tables.append(table)
-                read += table.rows + len(table.bad)
-                if read * len(chosen) >= rows:
+                if read >= share:
+                    is_all = False
                     break
+                tables.append(_first_rows(table, share - read))
+                is_all &= tables[-1].rows == table.rows
+                read += table.rows + len(table.bad)
         filled = list(filter(_has_rows, tables))
         if not filled:
             bad = [str(row) for table in tables for row in table.bad]
@@ -170,8 +176,14 @@ class TableSource(DataSource):
         return Excerpt(
             {name: chunked([part[name] for part in every]) for name in every[0]},
             [*(row for part in parts for row in part.bad), *unread],
-            len(chosen) == len(pieces) and sum(table.rows for table in tables) < rows,
+            is_all,
+            sum(table.rows + len(table.bad) for table in tables)
+            if is_all
+            else self._about_rows(chosen) * len(pieces) // len(chosen),
         )
+
+    def _about_rows(self, pieces: Sequence[Piece]) -> int:
+        return sum(self._reader.about_rows(piece.path, piece.part) for piece in pieces)
 
     def pieces(self) -> Sequence[Piece]:
         own = [split for split in SPLITS[1:] if split in {file.split for file in self._files}]
@@ -303,6 +315,11 @@ class TableSource(DataSource):
 def _spread(count: int, most: int) -> list[int]:
     """Returns at most so many of the numbers below `count`, as far apart as may be."""
     return sorted({number * count // most for number in range(most)})
+
+
+def _first_rows(table: Table, count: int) -> Table:
+    columns = {name: values.slice(0, count) for name, values in table.columns.items()}
+    return table._replace(columns=columns)
 
 
 def _has_rows(table: Table) -> bool:

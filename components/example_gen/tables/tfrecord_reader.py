@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ import google_crc32c
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.example_gen.file_access import open_binary
+from components.example_gen.file_access import open_binary, size_of
 from components.example_gen.source import BadRow, DataError
 from components.example_gen.tables.reader import Table, TableReader
 from components.example_gen.tables.types import Kinds, kinds
@@ -70,6 +71,16 @@ class TFRecordReader(TableReader):
         if records or bad:
             yield _table(path, numbers, records, bad)
 
+    def about_rows(self, path: str, part: None) -> int:
+        with open_binary(path) as file:
+            is_gzip = file.peek(2)[:2] == _GZIP
+            first = list(itertools.islice(_records(file), _BATCH))
+        if len(first) < _BATCH:
+            return len(first)
+        content = b"".join(_framed(record) for record in first if isinstance(record, bytes))
+        stored = len(zlib.compress(content) if is_gzip else content)
+        return len(first) * size_of(path) // max(1, stored)
+
     def kinds(self, values: pa.Array) -> Kinds:
         return kinds(values)
 
@@ -105,6 +116,13 @@ def _records(file: io.BufferedReader) -> Iterator[bytes | _Damage]:
             yield _Damage("a content that does not match its checksum")
         else:
             yield content
+
+
+def _framed(content: bytes) -> bytes:
+    """Returns a record as a file has it."""
+    length = struct.pack("<Q", len(content))
+    crcs = [struct.pack("<I", _masked_crc(part)) for part in (length, content)]
+    return length + crcs[0] + content + crcs[1]
 
 
 def _masked_crc(content: bytes) -> int:

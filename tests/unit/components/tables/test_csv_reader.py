@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from components.example_gen.source import DataError
-from components.example_gen.tables.csv_reader import CsvReader
+from components.example_gen.tables.csv_reader import CsvReader, Part
 
 
 @pytest.fixture
@@ -91,6 +91,26 @@ def test_rows_when_gzipped_then_are_read_and_a_cut_is_found(write, rows):
     assert 0 < len(found) < 999
     assert len(bad) == 1
     assert "the end of what can be read" in bad[0][1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_about_rows_when_a_file_is_long_then_tells_them_by_its_beginning(write, suffix):
+    content = ("a,b\n" + "".join(f'{i % 977},"x\ny{i % 89}"\n' for i in range(300_000))).encode()
+    path = str(write(gzip.compress(content) if suffix == "csv.gz" else content, f"data.{suffix}"))
+    (part,) = CsvReader().parts(path)
+    assert CsvReader().about_rows(path, part) == pytest.approx(300_000, rel=0.1)
+
+
+def test_about_rows_when_a_file_is_divided_then_are_those_of_the_part(write):
+    path = str(write("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(500))))
+    reader = CsvReader(part_bytes=300)
+    assert sum(reader.about_rows(path, part) for part in reader.parts(path)) == 500
+
+
+def test_about_rows_when_a_file_does_not_read_then_is_0(write):
+    content = gzip.compress(b"a,b\n" + b"1,2\n" * 10)[:-12]
+    path = str(write(content, "cut.csv.gz"))
+    assert CsvReader().about_rows(path, Part(0, None, 1)) == 0
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])

@@ -108,3 +108,9 @@ def test_tables_when_a_row_group_is_damaged_then_its_rows_are_bad_and_the_others
     assert len(columns["x"]) + len(bad) == 1000
     assert len(bad) == 500
     assert bad[0].where == f"{path}: row 501"
+
+
+def test_about_rows_when_there_are_row_groups_then_are_those_of_the_group(write_parquet):
+    path = str(write_parquet({"x": range(25)}, row_group_size=10))
+    reader = ParquetReader()
+    assert [reader.about_rows(path, part) for part in reader.parts(path)] == [10, 10, 5]

@@ -273,6 +273,17 @@ def test_excerpt_when_rows_have_one_value_here_and_several_there_then_is_of_list
     assert found.columns["x"][0].as_py() == [0]
 
 
+def test_excerpt_when_there_are_more_rows_then_takes_so_many_and_tells_how_many_there_are(
+    write, table
+):
+    write(as_csv(ROWS), "data/a.csv")
+    path = write(as_csv(ROWS), "data/b.csv").parent
+    few, every = table(path).excerpt(100), table(path).excerpt(1000)
+    assert (len(few.columns["x"]), few.is_all, few.about_rows) == (100, False, 800)
+    assert few.columns["id"].to_pylist() == [*range(50), *range(50)]
+    assert (len(every.columns["x"]), every.is_all, every.about_rows) == (800, True, 800)
+
+
 def test_read_when_no_row_of_a_part_reads_then_all_are_bad(table, read, tmp_path):
     rows = [{"x": number, "y": number % 2} for number in range(10)]
     pq.write_table(

@@ -123,3 +123,16 @@ def test_columns_when_a_file_holds_no_example_then_says_so(tmp_path):
     path.write_bytes(gzip.compress(b""))
     with pytest.raises(DataError, match="no record"):
         TFRecordReader().columns(str(path))
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_about_rows_when_a_file_is_long_then_tells_them_by_its_beginning(
+    write_records, compression
+):
+    rows = [{"x": i, "s": f"t{i}"} for i in range(5000)]
+    path = str(write_records(rows, compression=compression))
+    assert TFRecordReader().about_rows(path, None) == pytest.approx(5000, rel=0.1)
+
+
+def test_about_rows_when_a_file_is_short_then_are_counted(write_records):
+    assert TFRecordReader().about_rows(str(write_records(ROWS)), None) == 20

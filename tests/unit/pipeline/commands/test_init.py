@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from pipeline.checks import check_inputs
 from pipeline.cli import app
 from pipeline.config_file import ConfigError, Source, load_config
+from pipeline.profile import table
 from trainer_module.tasks import make_task
 
 ROWS = 200
@@ -100,6 +101,31 @@ def test_init_when_names_need_quotes_then_the_yaml_has_them(init, workdir):
     _, config = init("--data", "rows.csv", "--label", "y")
     assert set(names.values()) <= set(config.data.columns)
     assert {"größe: (cm)", "yes"} == set(config.task.options["features"])
+
+
+def test_init_when_cells_and_names_span_lines_then_the_yaml_and_the_report_do_not(init, workdir):
+    rows = pd.DataFrame({"a\nb": range(ROWS), "größe": [f"x{i % 3}\ny" for i in range(ROWS)]})
+    rows["y\n"] = [f"n\n{i % 2}" for i in range(ROWS)]
+    rows.to_csv("rows.csv", index=False)
+    done, config = init("--data", "rows.csv", "--label", "y\n")
+    assert config.data.label == "y\n"
+    assert config.data.columns == {"a\nb": "int", "größe": "text"}
+    assert config.task.options["classes"] == ["n\n0", "n\n1"]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("größe")]
+    assert line.endswith("x0 y")
+    assert any(
+        line.startswith("a b: another value") for line in map(str.strip, done.stderr.splitlines())
+    )
+
+
+def test_init_when_it_looks_at_some_rows_then_epochs_go_by_all(init, workdir, monkeypatch):
+    monkeypatch.setattr(table, "ROWS", 1000)
+    rows = 40_000
+    text = "x,y\n" + "".join(f"{i % 50},{i // 7 % 2}\n" for i in range(rows))
+    (workdir / "rows.csv").write_text(text)
+    done, config = init("--data", "rows.csv", "--label", "y")
+    assert "1000 rows of about 40000 looked at" in done.stderr
+    assert (config.train.epochs, config.train.batch_size) == (28, 256)
 
 
 def test_init_when_rows_are_bad_then_they_are_put_aside(init, workdir):
