@@ -15,14 +15,17 @@ _SMALL = (
 
 
 @pytest.fixture(scope="module")
-def run(tapeline, repository, tmp_path_factory):
-    """Runs digits on an engine, in a folder of its own."""
+def run(tapeline, cold_tapeline, repository, tmp_path_factory):
+    """Runs digits on an engine, in a folder of its own; from a process that has imported nothing
+    where the engine forks or talks gRPC itself.
+    """
 
     def run_on(*overrides: str, root: Path | None = None):
+        call = cold_tapeline if overrides else tapeline
         root = root or tmp_path_factory.mktemp("engine")
         sets = [part for item in (*overrides, f"root={root}") for part in ("--set", item)]
         config = str(repository / "configs" / "digits.yaml")
-        return tapeline("run", config, "--json", *_SMALL, *sets, cwd=root.parent)
+        return call("run", config, "--json", *_SMALL, *sets, cwd=root.parent)
 
     return run_on
 
