@@ -63,7 +63,7 @@ FEATURES = (
     Feature(
         "mixed_float16", {"precision": "mixed_float16"}, 1e-2, {_PS: "precision", _TPU: "precision"}
     ),
-    Feature("mixed_bfloat16", {"precision": "mixed_bfloat16"}, 1e-2, is_local=True),
+    Feature("mixed_bfloat16", {"precision": "mixed_bfloat16"}, 1e-2),
     Feature("XLA", {"xla": True}, 1e-4, {_PS: "xla"}, changes_numbers=False, is_local=True),
     Feature("moving average of the weights", {"ema": {"momentum": 0.9}}),
     Feature(
