@@ -8,13 +8,13 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def run(cold_tapeline, repository, tmp_path_factory):
-    """Runs digits on an engine, in a folder of its own."""
+def run(cold_tapeline, workdir, tmp_path_factory):
+    """Runs digits on an engine, in a folder of its own; on the worker that has the shared run."""
 
     def run_on(*overrides: str, root: Path | None = None):
         root = root or tmp_path_factory.mktemp("engine")
         sets = [part for item in (*overrides, f"root={root}") for part in ("--set", item)]
-        config = str(repository / "configs" / "digits.yaml")
+        config = str(workdir / "configs" / "digits.yaml")
         return cold_tapeline("run", config, "--json", *sets, cwd=root.parent)
 
     return run_on
