@@ -44,6 +44,12 @@ def digits_again(digits_run, workdir: Path, typed):
 
 
 @pytest.fixture(scope="session")
+def digits_lite(digits_run, workdir: Path, cold_tapeline):
+    """Every variant of the digits for TF Lite, as the page says it."""
+    return cold_tapeline("tflite", "configs/digits.yaml", "--json", cwd=workdir)
+
+
+@pytest.fixture(scope="session")
 def breast_cancer_workdir(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
     """A folder as `workdir`, for another worker's runs."""
     return _make_workdir(tmp_path_factory, repository)
