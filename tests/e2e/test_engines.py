@@ -8,21 +8,21 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def run(cold_tapeline, workdir, tmp_path_factory):
+def run(tapeline, workdir, tmp_path_factory):
     """Runs digits on an engine, in a folder of its own; on the worker that has the shared run."""
 
-    def run_on(*overrides: str, root: Path | None = None):
+    def run_on(*overrides: str, root: Path | None = None, call=tapeline):
         root = root or tmp_path_factory.mktemp("engine")
         sets = [part for item in (*overrides, f"root={root}") for part in ("--set", item)]
         config = str(workdir / "configs" / "digits.yaml")
-        return cold_tapeline("run", config, "--json", *sets, cwd=root.parent)
+        return call("run", config, "--json", *sets, cwd=root.parent)
 
     return run_on
 
 
 @pytest.fixture(scope="module")
-def portable_run(run):
-    return run("beam.engine=portable")
+def portable_run(run, cold_tapeline):
+    return run("beam.engine=portable", call=cold_tapeline)
 
 
 def test_portable_engine_when_digits_runs_then_every_node_does(portable_run):
