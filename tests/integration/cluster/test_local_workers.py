@@ -16,6 +16,7 @@ TRAIN = {
     "epochs": 100000,
     "batch_size": 32,
     "eval_batch_size": 64,
+    "local_workers": 2,
     "checkpoint": {"every_steps": 10},
     "stall_seconds": 60.0,
 }
@@ -24,13 +25,13 @@ SECONDS = 60.0
 
 
 @pytest.fixture
-def make_job(data: dict, tmp_path: Path) -> Callable[[str, int], Path]:
-    """Writes the file of a job that would train for hours, by strategy and number of workers."""
+def make_job(data: dict, tmp_path: Path) -> Callable[[str], Path]:
+    """Writes the file of a job that would train for hours, by strategy."""
 
-    def make(strategy: str, workers: int) -> Path:
+    def make(strategy: str) -> Path:
         path = tmp_path / "job.json"
         task = {"name": "digits", "options": {"filters": 4, "embedding": 8}}
-        train = {**TRAIN, "strategy": strategy, "local_workers": workers}
+        train = {**TRAIN, "strategy": strategy}
         folder = str(tmp_path / "run")
         path.write_text(json.dumps({"task": task, "train": train, "data": data, "folder": folder}))
         return path
@@ -60,7 +61,7 @@ def _gone(processes: list[psutil.Process]) -> bool:
 
 
 def test_run_when_stopped_then_killed_in_parts_then_says_so_and_leaves_no_process(start, make_job):
-    job = make_job("multi_worker", 2)
+    job = make_job("multi_worker")
     process, workers = _run(start, job)
     process.send(signal.SIGTERM)
     assert process.wait(SECONDS) == STOPPED
@@ -83,9 +84,9 @@ def test_run_when_stopped_then_killed_in_parts_then_says_so_and_leaves_no_proces
 def test_run_when_a_parameter_server_is_killed_then_says_so_and_goes_on_when_run_again(
     start, make_job
 ):
-    job = make_job("parameter_server", 1)
+    job = make_job("parameter_server")
     latest = job.parent / "run" / "latest"
-    process, members = _run(start, job, count=3)
+    process, members = _run(start, job, count=4)
     end = time.monotonic() + SECONDS
     while not list(latest.glob("step-*[1-9]*")):
         assert time.monotonic() < end, process.text()[-3000:]
@@ -101,7 +102,7 @@ def test_run_when_a_parameter_server_is_killed_then_says_so_and_goes_on_when_run
     assert int(step) > 0
     assert _gone(members)
 
-    process, members = _run(start, job, count=3)
+    process, members = _run(start, job, count=4)
     assert int(re.search(r"train_step .*?\bstep=(\d+)", process.text()).group(1)) > int(step)
     process.send(signal.SIGTERM)
     assert process.wait(SECONDS) == STOPPED

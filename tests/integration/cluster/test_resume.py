@@ -152,7 +152,7 @@ def test_train_when_killed_and_its_checkpoint_is_cut_short_then_ends_with_the_sa
     start, data, alone, tmp_path
 ):
     training = _training(start, data, tmp_path / "killed", "default")
-    _kill_at_random(training, 1)
+    _kill_at_random(training, 2)
     damaged = _damage(training)
     (process,) = training.finish()
     assert f"{damaged} cannot be read" in process.text()
@@ -163,7 +163,7 @@ def test_train_when_killed_and_stopped_under_mirrored_then_ends_with_the_same_bi
     start, data, alone, tmp_path
 ):
     training = _training(start, data, tmp_path / "killed", "mirrored")
-    _kill_at_random(training, 1)
+    _kill_at_random(training, 2)
     # Beyond the first call: a process that has saved nothing yet just ends.
     processes = training.run_to(training.saved() + 4)
     processes[0].send(signal.SIGTERM)
