@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,8 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tapeline() -> Tapeline:
-    """Runs `tapeline ARGUMENTS` in a folder and returns how it ended."""
+def cold_tapeline() -> Tapeline:
+    """Runs `tapeline ARGUMENTS` in a folder and returns how it ended, as a user's shell does."""
 
     def call(
         *arguments: str, cwd: Path, stdin: str | None = None, env: Mapping[str, str] | None = None
@@ -81,6 +81,28 @@ def tapeline() -> Tapeline:
         return _finish(command, cwd=cwd, input=stdin, env={**os.environ, **(env or {})})
 
     return call
+
+
+@pytest.fixture(scope="session")
+def tapeline(cold_tapeline: Tapeline) -> Tapeline:
+    """How a test runs `tapeline` unless its folder says otherwise."""
+    return cold_tapeline
+
+
+@pytest.fixture(scope="session")
+def warm_tapeline() -> Iterator[Tapeline]:
+    """The same in a forked process that has imported TFX; `warm.py` says what such ones share."""
+    from tests.warm_tapeline import WarmTapeline
+
+    warm = WarmTapeline()
+
+    def call(
+        *arguments: str, cwd: Path, stdin: str | None = None, env: Mapping[str, str] | None = None
+    ) -> Finished:
+        return Finished(*warm.run(arguments, cwd, stdin, env or {}))
+
+    yield call
+    warm.close()
 
 
 @pytest.fixture(scope="session")

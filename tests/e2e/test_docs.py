@@ -67,28 +67,37 @@ def _commands(repository: Path, *, of_breast_cancer: bool) -> list[str]:
 
 
 def _assert_works(line: str, done) -> None:
-    assert shlex.split(line)[0] == "tapeline"
     assert done.code == 0, f"{line}\n{done}"
     assert done.stdout.strip(), line
 
 
-def test_readme_commands_all_work(repository, digits_run, digits_again, workdir, typed):
-    """In the folder of the shared run, so that most of it comes from the cache."""
+def _words(line: str) -> list[str]:
+    """Returns the arguments of a command, as a shell would."""
+    program, *words = shlex.split(line)
+    assert program == "tapeline"
+    return words
+
+
+def test_readme_commands_all_work(repository, digits_run, digits_again, workdir, tapeline):
+    """In the folder of the shared run, so that most of it comes from the cache.
+
+    One is typed, which shows that the environment's `tapeline` is the program of the others.
+    """
     lines = _commands(repository, of_breast_cancer=False)
     assert len(lines) >= 6
     lines.remove("tapeline run configs/digits.yaml --json")
     _assert_works("tapeline run configs/digits.yaml --json", digits_again)
     for line in lines:
-        _assert_works(line, typed(line, workdir))
+        _assert_works(line, tapeline(*_words(line), cwd=workdir))
 
 
 def test_readme_commands_of_the_other_job_work_too(
-    repository, breast_cancer_run, breast_cancer_workdir, typed
+    repository, breast_cancer_run, breast_cancer_workdir, tapeline
 ):
     lines = _commands(repository, of_breast_cancer=True)
     assert lines
     for line in lines:
-        _assert_works(line, typed(line, breast_cancer_workdir))
+        _assert_works(line, tapeline(*_words(line), cwd=breast_cancer_workdir))
 
 
 def test_readme_output_is_what_a_run_prints(repository, digits_run):

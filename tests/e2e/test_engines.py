@@ -6,35 +6,23 @@ from pathlib import Path
 
 import pytest
 
-# Few rows and epochs, and any model is blessed: what is asked is that it is the same.
-_SMALL = (
-    *("--set", "data.limit=400", "--set", "train.epochs=2"),
-    *("--set", "evaluate.slices=[]"),
-    *("--set", "evaluate.metrics=[{name: accuracy, head: class, at_least: 0.0}]"),
-)
-
 
 @pytest.fixture(scope="module")
-def run(tapeline, repository, tmp_path_factory):
-    """Runs digits on an engine, in a folder of its own."""
+def run(tapeline, workdir, tmp_path_factory):
+    """Runs digits on an engine, in a folder of its own; on the worker that has the shared run."""
 
-    def run_on(*overrides: str, root: Path | None = None):
+    def run_on(*overrides: str, root: Path | None = None, call=tapeline):
         root = root or tmp_path_factory.mktemp("engine")
         sets = [part for item in (*overrides, f"root={root}") for part in ("--set", item)]
-        config = str(repository / "configs" / "digits.yaml")
-        return tapeline("run", config, "--json", *_SMALL, *sets, cwd=root.parent)
+        config = str(workdir / "configs" / "digits.yaml")
+        return call("run", config, "--json", *sets, cwd=root.parent)
 
     return run_on
 
 
 @pytest.fixture(scope="module")
-def portable_run(run):
-    return run("beam.engine=portable")
-
-
-@pytest.fixture(scope="module")
-def direct_run(run):
-    return run()
+def portable_run(run, cold_tapeline):
+    return run("beam.engine=portable", call=cold_tapeline)
 
 
 def test_portable_engine_when_digits_runs_then_every_node_does(portable_run):
@@ -50,10 +38,10 @@ def test_portable_engine_when_digits_runs_then_every_node_does(portable_run):
 
 
 def test_portable_engine_when_it_has_run_then_has_pushed_the_bits_of_the_default_engine(
-    portable_run, direct_run, serving_weights, assert_same_bits
+    portable_run, digits_run, serving_weights, assert_same_bits
 ):
-    assert direct_run.code == 0, direct_run
-    runs = (portable_run.summary, direct_run.summary)
+    assert digits_run.code == 0, digits_run
+    runs = (portable_run.summary, digits_run.summary)
     assert_same_bits(*(serving_weights(summary["servable"]) for summary in runs))
     assert runs[0]["metrics"] == pytest.approx(runs[1]["metrics"], rel=1e-6)
     assert runs[0]["rows"] == runs[1]["rows"]

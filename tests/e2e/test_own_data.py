@@ -77,8 +77,8 @@ def started(folder: Path, tapeline):
 
 
 @pytest.fixture(scope="module")
-def run(started, folder: Path, tapeline):
-    return tapeline("run", "rides.yaml", "--json", *SET, cwd=folder)
+def run(started, folder: Path, cold_tapeline):
+    return cold_tapeline("run", "rides.yaml", "--json", *SET, cwd=folder)
 
 
 @pytest.fixture(scope="module")

@@ -261,15 +261,12 @@ def test_digits_classify_over_rest_and_grpc_answers_as_the_model_in_memory(digit
     _assert_examples_agree(digits, digits_server, question, "classify")
 
 
-def test_digits_lite_float32_answers_as_the_model_in_memory(digits, tapeline, tmp_path):
+def test_digits_lite_float32_answers_as_the_model_in_memory(digits, digits_lite):
     import tensorflow as tf
 
-    done = tapeline(
-        "tflite", digits.config, "--variants", "float32", "--out", str(tmp_path / "lite"),
-        cwd=digits.workdir,
-    )  # fmt: skip
-    assert done.code == 0, done
-    interpreter = tf.lite.Interpreter(str(tmp_path / "lite" / "float32.tflite"))
+    assert digits_lite.code == 0, digits_lite
+    folder = digits.workdir / json.loads(digits_lite.stdout)["folder"]
+    interpreter = tf.lite.Interpreter(str(folder / "float32.tflite"))
     question = digits.questions["transformed"]
     run = interpreter.get_signature_runner()
     answers = {name: np.array(value) for name, value in run(**question.inputs).items()}

@@ -13,15 +13,9 @@ def variants(done) -> dict:
     return {item["variant"]: item for item in json.loads(done.stdout)["variants"]}
 
 
-@pytest.fixture(scope="module")
-def exported(digits_run, workdir, tapeline):
-    """The digits, as the page says it."""
-    return tapeline("tflite", "configs/digits.yaml", "--json", cwd=workdir)
-
-
-def test_digits_when_exported_then_every_variant_is_small_and_right_enough(exported, digits_run):
-    assert exported.code == 0, exported
-    report, found = json.loads(exported.stdout), variants(exported)
+def test_digits_when_exported_then_every_variant_is_small_and_right_enough(digits_lite, digits_run):
+    assert digits_lite.code == 0, digits_lite
+    report, found = json.loads(digits_lite.stdout), variants(digits_lite)
     assert {item["refusal"] for item in found.values()} == {None}
     assert found["dynamic_range"]["ratio"] <= 0.3
     assert found["int8"]["ratio"] <= 0.3
@@ -33,11 +27,11 @@ def test_digits_when_exported_then_every_variant_is_small_and_right_enough(expor
     }
     assert report["setting"]["metrics"] == expected
     assert report["setting"]["test_rows"] == digits_run.summary["rows"]["test"]
-    assert exported.stderr == ""
+    assert digits_lite.stderr == ""
 
 
 def test_float32_on_200_raw_examples_answers_as_the_served_version_within_1e_5(
-    exported, digits_run
+    digits_lite, digits_run
 ):
     from serving.lite.examples import read_examples, transform
     from serving.lite.interpreter import LiteModel
@@ -48,7 +42,7 @@ def test_float32_on_200_raw_examples_answers_as_the_served_version_within_1e_5(
     examples = read_examples(list(run.glob("artifacts/ExampleGen/examples/*/Split-test/*")), 200)
     assert len(examples) == 200
     expected = session.run("serving_default", {"examples": np.array(examples, object)})
-    file = Path(json.loads(exported.stdout)["folder"], "float32.tflite")
+    file = Path(json.loads(digits_lite.stdout)["folder"], "float32.tflite")
     found = LiteModel(file.read_bytes()).run({"image": transform(session, examples)["image"]})
     assert set(found) == set(expected) - {"label"}
     for name, value in found.items():

@@ -1,4 +1,7 @@
-"""Two replicas, in one process or in two, train as one device does."""
+"""Two replicas, in one process or in two, train the ready task as one device does.
+
+With two heads of one layer each the quick tests of `strategies` hold the same of every feature.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytestmark = pytest.mark.slow
 
 PLAIN = {"steps_per_call": 1, "clip": None}
 EXACT = {

@@ -3,7 +3,7 @@
     python driver.py --strategy mirrored --output out
 
 One process holds one strategy: a second MirroredStrategy fails in its collectives. Writes one JSON
-file, feature by feature: {name: {losses, evaluations, files}} or {name: {error}}.
+file, feature by feature: {name: {losses, calls, evaluations, files}} or {name: {error}}.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ BASE = {"epochs": 2, "batch_size": 32, "eval_batch_size": 64, "steps_per_call": 
 
 
 class Record(Callback):
-    """Keeps the losses of the steps, by the step that they end at, and the evaluations."""
+    """Keeps what the calls said, by the step that they end at, and the evaluations."""
 
     def __init__(self) -> None:
-        self.losses: dict[int, float] = {}
+        self.calls: dict[int, dict[str, float]] = {}
         self.evaluations: list[dict[str, float]] = []
 
     def on_call_end(self, step: int, values: Any) -> None:
-        self.losses[step] = values["loss"]
+        self.calls[step] = dict(values)
 
     def on_epoch_end(self, epoch: int, step: int, train: Any, evaluation: Any) -> None:
         self.evaluations.append(dict(evaluation))
@@ -75,7 +75,8 @@ def run(feature: features.Feature, strategy: str, shared: Any, folder: Path) -> 
         strategy=shared,
     )
     return {
-        "losses": record.losses,
+        "losses": {step: values["loss"] for step, values in record.calls.items()},
+        "calls": record.calls,
         "evaluations": record.evaluations,
         "stopped": result.stopped,
         "last_step": result.last_step,

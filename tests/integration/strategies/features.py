@@ -26,6 +26,8 @@ class Feature:
         ends: what `stopped` says, if the feature ends the training.
         is_local: whether it is the same on every device and asks nothing of the others: but for
             one device only the slow tests try it.
+        is_in_ps_job: whether the job of `cluster/test_parameter_server.py` has it on: under that
+            strategy only the slow tests try it alone.
     """
 
     name: str
@@ -37,9 +39,12 @@ class Feature:
     leaves: tuple[str, ...] = ()
     ends: str | None = None
     is_local: bool = False
+    is_in_ps_job: bool = False
 
     def is_slow(self, strategy: str) -> bool:
         """Returns whether only the slow tests try the feature under a strategy."""
+        if strategy == _PS and self.is_in_ps_job:
+            return True
         return self.is_local and strategy not in ("default", _TPU)
 
 
@@ -56,16 +61,18 @@ FEATURES = (
         refused={_PS: "steps_per_call"},
         changes_numbers=False,
     ),
-    Feature("accumulation", {"accumulate": 4}, changes_numbers=False),
+    Feature("accumulation", {"accumulate": 4}, changes_numbers=False, is_in_ps_job=True),
     Feature("clipping by value", {"clip": {"by": "value", "at": 0.01}}, is_local=True),
     Feature("clipping by norm", {"clip": {"by": "norm", "at": 0.05}}, is_local=True),
-    Feature("clipping by global norm", {"clip": {"by": "global_norm", "at": 0.05}}),
+    Feature(
+        "clipping by global norm", {"clip": {"by": "global_norm", "at": 0.05}}, is_in_ps_job=True
+    ),
     Feature(
         "mixed_float16", {"precision": "mixed_float16"}, 1e-2, {_PS: "precision", _TPU: "precision"}
     ),
-    Feature("mixed_bfloat16", {"precision": "mixed_bfloat16"}, 1e-2, is_local=True),
+    Feature("mixed_bfloat16", {"precision": "mixed_bfloat16"}, 1e-2, is_in_ps_job=True),
     Feature("XLA", {"xla": True}, 1e-4, {_PS: "xla"}, changes_numbers=False, is_local=True),
-    Feature("moving average of the weights", {"ema": {"momentum": 0.9}}),
+    Feature("moving average of the weights", {"ema": {"momentum": 0.9}}, is_in_ps_job=True),
     Feature(
         "gradient transforms",
         {

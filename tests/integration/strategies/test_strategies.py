@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -24,6 +25,8 @@ _ROLES = {
 }
 _BY_NAME = {feature.name: feature for feature in FEATURES}
 _PLAIN = FEATURES[0].name
+_SINGLE_STEPS = "one step a call"
+_REPEATABLE = ("default", "mirrored", "multi_worker")
 
 WORKS, REFUSED, UNTRIED = "yes", "no", "untried"
 
@@ -120,6 +123,24 @@ def test_feature_when_the_strategy_has_it_then_trains_as_on_one_device(
 def test_feature_when_it_is_on_then_the_numbers_are_others(feature, said):
     plain, found = said["default"][_PLAIN], said["default"][feature.name]
     assert (found["losses"], found["evaluations"]) != (plain["losses"], plain["evaluations"])
+
+
+@pytest.mark.parametrize("strategy", _REPEATABLE)
+def test_losses_when_steps_are_grouped_in_calls_then_are_the_means_of_single_steps(said, strategy):
+    single, grouped = (_losses(said[strategy][name]) for name in (_SINGLE_STEPS, _PLAIN))
+    np.testing.assert_allclose(grouped, single.reshape(4, 5).mean(axis=1), rtol=0, atol=1e-5)
+
+
+def _losses(found: Mapping[str, Any]) -> np.ndarray:
+    return np.array([found["losses"][step] for step in sorted(found["losses"], key=int)])
+
+
+@pytest.mark.parametrize("strategy", _REPEATABLE[1:])
+def test_metrics_of_calls_when_two_replicas_share_them_then_are_those_of_one_device(said, strategy):
+    found, one = (said[name][_SINGLE_STEPS]["calls"] for name in (strategy, "default"))
+    assert found.keys() == one.keys()
+    for step, values in one.items():
+        assert found[step] == pytest.approx(values, rel=1e-3), step
 
 
 @pytest.mark.parametrize(("feature", "strategy"), _REFUSALS)
