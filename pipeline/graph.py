@@ -63,6 +63,8 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
     task_module = type(task).__module__
     features_module = type(task).preprocessing_fn.__module__
     columns_module = type(task).column_problems.__module__
+    read = type(task).columns_read(label=config.data.label, **config.preprocessing_options(task))
+    columns = None if read is None else sorted({*read, *config.evaluate.slices})
     task_path, options = dotted_path(config.task.name), config.preprocessing_options(task)
 
     source = make_source(config.data)
@@ -100,7 +102,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         label=config.data.label,
         is_reviewed=config.schema.path is not None,
         scope=scope,
-        task=json.dumps({"name": task_path, "options": options}),
+        task=json.dumps({"name": task_path, "options": options, "columns": columns}),
         run_folders=str(root / "runs"),
         code=source_hash("components.anomaly_gate.executor", columns_module),
     ).with_id(GATE)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components.anomaly_gate.findings import TRAIN, Finding, Statistics, common
+from components.anomaly_gate.findings import ALL_FEATURES, TRAIN, Finding, Statistics, common
 from components.anomaly_gate.rules import LABEL_CONSTANT, MISSING_VALUES, NOT_FINITE, ROWS
 from components.statistics import feature_statistics
 
@@ -35,7 +35,7 @@ def _too_few_rows(statistics: Statistics, min_rows: int) -> Iterator[Finding]:
         rows = _rows(found)
         if rows < min_rows:
             yield Finding(
-                "(all)", ROWS, ROWS, f"{min_rows} rows or more", f"{rows}", RULES, (split,)
+                ALL_FEATURES, ROWS, ROWS, f"{min_rows} rows or more", f"{rows}", RULES, (split,)
             )
 
 

@@ -100,7 +100,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if config.skew.serving_logs:
             findings += self._served(statistics, schema, config)
 
-        findings = [with_level(finding, config, label) for finding in findings]
+        task = json.loads(exec_properties[TASK])
+        read = task["columns"]
+        findings = [with_level(finding, config, label, read) for finding in findings]
         folder = Path(output.uri)
         digest = digest_of(statistics, findings)
         verdict = Verdict(findings, distances, previous[0].uri if previous else None, digest)
@@ -115,7 +117,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             output.set_string_custom_property(ACCEPTED_BY, acceptance.by)
             output.set_string_custom_property(ACCEPTED_WHY, acceptance.why)
         # After the verdict: where a column has changed, that is what to tell of.
-        _check_columns(schema, label, json.loads(exec_properties[TASK]))
+        _check_columns(schema, label, task)
         verdict.write(folder)
         output.set_int_custom_property(STATISTICS_ID, artifact.id)
         output.set_int_custom_property(SCHEMA_ID, schema_artifact.id)

@@ -37,7 +37,9 @@ SCHEMA, TRAIN, PREVIOUS, SERVING = "schema file", "train split", "previous data"
 Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
 """By split."""
 
-_NO_FEATURE = "(all)"
+ALL_FEATURES = "(all)"
+"""The feature of a finding that is about no single one."""
+
 _WONDER = 1e-6
 """Probability below which a split without values of a column is not put down to chance."""
 
@@ -89,7 +91,7 @@ def find(
     for split, found in anomalies.items():
         if found.data_missing and against == SERVING:
             # Splits are counted by a check of our own.
-            reasons[_NO_FEATURE, "no_data_in_span"] = {split: "no request"}
+            reasons[ALL_FEATURES, "no_data_in_span"] = {split: "no request"}
         for name, kind, text in _reasons(found):
             if RULE_OF.get(kind) == COLUMN_MISSING and _is_by_chance(
                 name, inferred_from, int(statistics[split].datasets[0].num_examples)
@@ -142,7 +144,7 @@ def _lacks_values(name: str, reasons: Mapping[tuple[str, str], Any]) -> bool:
 def _reasons(anomalies: anomalies_pb2.Anomalies) -> Iterator[tuple[str, str, str]]:
     """Yields feature, kind and TFDV's description of each anomaly."""
     for info in [*anomalies.anomaly_info.values(), anomalies.dataset_anomaly_info]:
-        name = ".".join(info.path.step) or _NO_FEATURE
+        name = ".".join(info.path.step) or ALL_FEATURES
         for reason in info.reason:
             kind = anomalies_pb2.AnomalyInfo.Type.Name(reason.type).lower()
             yield name, kind, reason.description

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from components.anomaly_gate.config import ALL, STOP, WARN, Level, Policy, ValidateConfig
-from components.anomaly_gate.findings import SERVING, TRAIN, Finding
+from components.anomaly_gate.findings import ALL_FEATURES, SERVING, TRAIN, Finding
 from components.anomaly_gate.rules import (
     COLUMN_NEW,
     MISSING_VALUES,
@@ -27,22 +28,31 @@ _LOOSE = {
 """Rules that chance, or the way that rows were split, breaks in splits and logs of sound data."""
 
 
-def with_level(finding: Finding, config: ValidateConfig, label: str) -> Finding:
+def with_level(
+    finding: Finding, config: ValidateConfig, label: str, read: Collection[str] | None = None
+) -> Finding:
     """Returns a finding with its level.
 
     A feature's own policy comes before the policy of all, a kind before its rule, a rule before
     `all`. What names none of them has the default level; a label's stops but for a new column.
+
+    Args:
+        read: the columns that the task reads, beside which none stops by itself; None: all.
     """
-    return dataclasses.replace(finding, level=_level(finding, config, label))
+    return dataclasses.replace(finding, level=_level(finding, config, label, read))
 
 
-def _level(finding: Finding, config: ValidateConfig, label: str) -> Level:
+def _level(
+    finding: Finding, config: ValidateConfig, label: str, read: Collection[str] | None
+) -> Level:
     for policy in (config.features.get(finding.feature, {}), config.policy):
         level = _named(policy, finding)
         if level is not None:
             break
     else:
         level = _default(finding, label)
+        if level == STOP and not (read is None or finding.feature in (*read, ALL_FEATURES)):
+            return WARN
     if level == STOP and _is_tolerable(finding, config) and finding.feature != label:
         return WARN
     return level

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -149,6 +149,11 @@ def _no_problems(columns: ColumnTypes, label: str, **options: Any) -> list[str]:
     return []
 
 
+def _every_column(label: str, **options: Any) -> Collection[str] | None:
+    """Reads whatever there is, as far as anybody knows."""
+    return None
+
+
 class Task(abc.ABC):
     """What to learn. The engine brings the loop, the devices, the checkpoints and the export.
 
@@ -169,6 +174,12 @@ class Task(abc.ABC):
 
     A plain function wrapped in `staticmethod`. It is asked before a run, when most types are not
     known yet, and again by AnomalyGate, when all are: `trainer_module.tasks.columns.ColumnTypes`.
+    """
+
+    columns_read: ClassVar[Callable[..., Collection[str] | None]] = staticmethod(_every_column)
+    """(label=..., **transform.options) -> the raw columns that `preprocessing_fn` reads; None: all.
+
+    A plain function wrapped in `staticmethod`. What is odd about other columns stops no run.
     """
 
     sparse_inputs: ClassVar[bool] = False

@@ -28,7 +28,7 @@ def encoded(array, magic=None, shape=None):
 
 
 FILES = {name: encoded(array) for name, array in ARRAYS.items()}
-ZIPPED = {f"{name}.gz": gzip.compress(file) for name, file in FILES.items()}
+ZIPPED = {f"{name}.gz": gzip.compress(file, mtime=0) for name, file in FILES.items()}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 

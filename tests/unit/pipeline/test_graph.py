@@ -155,3 +155,28 @@ def test_graph_when_a_task_has_sparse_inputs_or_options_then_schema_and_transfor
     assert components["SchemaGen"]["infer_feature_shape"] == (not sparse)
     options = json.loads(components["Transform"]["custom_config"])["options"]
     assert options == {"bins": 4, "edges": [0.5]}
+
+
+def test_graph_when_the_task_says_what_it_reads_then_the_gate_knows_with_the_columns_of_slices(
+    pictures, repository, tmp_path, monkeypatch
+):
+    from pipeline.graph import GATE, build_pipeline
+    from trainer_module.tasks import make_task
+
+    monkeypatch.chdir(tmp_path)
+
+    def columns(*overrides):
+        path = str(repository / "configs" / "cifar10.yaml")
+        config = load_config(path, [f"data.path={pictures}", *overrides])
+        components = build_pipeline(config, make_task(config.task)).components
+        (gate,) = [component for component in components if component.id == GATE]
+        return json.loads(gate.exec_properties["task"])["columns"]
+
+    assert columns() == ["image", "label"]
+    assert columns("evaluate.slices=[camera]") == ["camera", "image", "label"]
+
+
+def test_graph_when_the_task_does_not_say_what_it_reads_then_the_gate_takes_it_for_all(graph):
+    from pipeline.graph import GATE
+
+    assert json.loads(graph()[GATE].exec_properties["task"])["columns"] is None

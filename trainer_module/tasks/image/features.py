@@ -61,6 +61,11 @@ def preprocessing_fn(
     }
 
 
+def columns_read(label: str, column: str = "image", **options: Any) -> set[str]:
+    """Returns the column of the pictures, and the label; see `Task.columns_read`."""
+    return {label, column}
+
+
 def column_problems(
     columns: ColumnTypes,
     label: str,

@@ -36,6 +36,7 @@ class Image(Task):
 
     preprocessing_fn = staticmethod(features.preprocessing_fn)
     column_problems = staticmethod(features.column_problems)
+    columns_read = staticmethod(features.columns_read)
 
     def __init__(
         self,

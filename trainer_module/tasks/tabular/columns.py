@@ -9,6 +9,11 @@ from trainer_module.tasks.columns import ColumnTypes
 from trainer_module.tasks.tabular.options import NumericOptions, TabularOptions, TextOptions
 
 
+def columns_read(label: str, options: Mapping[str, Any]) -> set[str]:
+    """Returns the columns that are features, and the label; see `Task.columns_read`."""
+    return {label, *options["features"]}
+
+
 def column_problems(columns: ColumnTypes, label: str, options: Mapping[str, Any]) -> list[str]:
     """Returns what does not fit, as `key: found X; allowed: Y`; see `Task.column_problems`.
 

@@ -11,7 +11,7 @@ import tf_keras as keras
 from trainer_module.metrics import Metric, PerExample, auc
 from trainer_module.tasks import losses
 from trainer_module.tasks.base import Classification, Head, Task, Tensors
-from trainer_module.tasks.tabular.columns import column_problems
+from trainer_module.tasks.tabular.columns import column_problems, columns_read
 from trainer_module.tasks.tabular.features.preprocessing import preprocessing_fn
 from trainer_module.tasks.tabular.layout import LABEL, LABEL_SCALE, id_features
 from trainer_module.tasks.tabular.model import HEAD, build_model
@@ -27,6 +27,7 @@ class Tabular(Task):
 
     preprocessing_fn = staticmethod(preprocessing_fn)
     column_problems = staticmethod(column_problems)
+    columns_read = staticmethod(columns_read)
     sparse_inputs = True
     options_section = TabularOptions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ class Gate:
         reviewed: Any = None,
         why: str | None = None,
         features: Mapping[str, Any] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Span:
         """Returns what went through.
 
@@ -88,7 +89,8 @@ class Gate:
             data: all rows, or those of each split.
             reviewed: the schema of a file; None infers it.
             why: accepts what the gate finds.
-            features: what the tabular task reads.
+            features: what the tabular task reads, as its options.
+            columns: that are read, by the task or for slices; None: all.
 
         Raises:
             AnomaliesFound: if it did not.
@@ -151,6 +153,7 @@ class Gate:
                                 "features": features or {"payment": {"kind": "categorical"}},
                             }
                         },
+                        "columns": columns,
                     }
                 ),
                 "run_folders": str(self.run_folders),

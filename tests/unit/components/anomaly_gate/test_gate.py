@@ -139,6 +139,33 @@ def test_gate_when_eval_has_a_category_that_train_lacks_then_warns(gate, rows):
     assert (found["against"], found["splits"]) == ("train split", ["eval"])
 
 
+@pytest.mark.parametrize(
+    ("columns", "validate", "level"),
+    [
+        (["payment", "tipped"], {}, "warn"),
+        (["payment", "tipped"], {"features": {"hour": {"column_missing": "stop"}}}, "stop"),
+        (["payment", "tipped", "hour"], {}, "stop"),
+    ],
+)
+def test_gate_when_a_column_that_nothing_reads_is_gone_then_warns_unless_the_policy_names_it(
+    columns, validate, level, gate, rows, first
+):
+    data = rows(1).drop(columns="hour")
+    if level == "stop":
+        verdict = gate.stopped(data, first, validate, columns=columns)
+        assert [(found["feature"], found["rule"]) for found in stops(verdict)] == [
+            ("hour", "column_missing")
+        ]
+    else:
+        span = gate.run(data, first, validate, columns=columns)
+        assert span.found("warn") == [("hour", "column_missing")]
+
+
+def test_gate_when_rows_are_too_few_then_stops_whatever_is_read(gate, rows):
+    verdict = gate.stopped(rows(0), validate={"min_rows": 10**6}, columns=["tipped"])
+    assert {found["rule"] for found in stops(verdict)} == {"rows"}
+
+
 def test_gate_when_eval_lacks_a_column_of_train_then_stops_it(gate, rows):
     verdict = gate.stopped(
         {"train": rows(0), "eval": rows(1).drop(columns="hour"), "test": rows(2)}

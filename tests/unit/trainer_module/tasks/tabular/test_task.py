@@ -39,6 +39,12 @@ def _task(problem: str, **options: Any) -> Tabular:
     return Tabular(**PROBLEMS[problem], features=COLUMNS, **options)
 
 
+def test_columns_read_are_those_of_the_features_and_the_label():
+    task = _task("binary")
+    found = Tabular.columns_read(label="y", **task.transform_options())
+    assert found == {"n", "c", "m", "y"}
+
+
 def _rows(problem: str, seed: int) -> dict[str, np.ndarray]:
     """Transformed rows whose label follows from the number and the category."""
     rng = np.random.default_rng(seed)
