@@ -64,6 +64,15 @@ def names_in(folder: str) -> list[str]:
         return sorted({name.rstrip("/") for name in gfile.listdir(folder)} - {""})
 
 
+@contextmanager
+def told(path: str, allowed: str) -> Iterator[None]:
+    """Makes a `DataError` that names a path of an `OSError`."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError.at(path, str(error.strerror or error), allowed) from None
+
+
 def list_files(path: str, suffixes: Sequence[str], allowed: str) -> list[str]:
     """Returns the files of a path, sorted: itself, those in a folder, or those of a pattern.
 
@@ -75,7 +84,7 @@ def list_files(path: str, suffixes: Sequence[str], allowed: str) -> list[str]:
         DataError: if there are none.
     """
     root = resolved(path)
-    try:
+    with told(root, allowed):
         if is_file(root):
             return [root]
         of_folder = is_folder(root)
@@ -84,8 +93,6 @@ def list_files(path: str, suffixes: Sequence[str], allowed: str) -> list[str]:
             found = [file for file in (os.path.join(root, name) for name in names) if is_file(file)]
         else:
             found = [file for file in matching(root) if is_remote(file) or os.path.isfile(file)]
-    except OSError as error:
-        raise DataError.at(root, str(error.strerror or error), allowed) from None
     if not found:
         reason = f"no files with {' '.join(suffixes)}" if of_folder else "no such file"
         raise DataError.at(root, reason, allowed)
@@ -112,11 +119,9 @@ def open_binary(path: str, begin: int = 0, end: int | None = None) -> io.Buffere
     Raises:
         DataError: if it cannot be opened.
     """
-    try:
+    with told(path, "a file that can be read"):
         file: Any = _RemoteFile(path) if is_remote(path) else io.FileIO(path)
         return io.BufferedReader(_Range(file, begin, size_of(path) if end is None else end), 2**20)
-    except OSError as error:
-        raise DataError.at(path, str(error.strerror or error), "a file that can be read") from None
 
 
 def size_of(path: str) -> int:

@@ -24,6 +24,7 @@ from components.example_gen.file_access import (
     open_binary,
     resolved,
     size_of,
+    told,
 )
 from components.example_gen.source import DataError
 
@@ -81,12 +82,10 @@ def open_files(path: str, allowed: str) -> Files:
         DataError: if there is nothing there.
     """
     root = resolved(path)
-    try:
+    with told(root, allowed):
         if not exists(root):
             raise DataError.at(root, "no such file or folder", allowed)
         return Folder(root) if is_folder(root) else Archive(root, allowed)
-    except OSError as error:
-        raise _unreadable(error) from None
 
 
 class Folder(Files):

@@ -29,6 +29,7 @@ from components.example_gen.file_access import (
     open_binary,
     resolved,
     size_of,
+    told,
 )
 from components.example_gen.image_folder import COLUMNS
 from components.example_gen.row_source import RowSource
@@ -129,9 +130,10 @@ class IdxSource(RowSource):
         Raises:
             DataError: if one is missing, or there both plain and compressed.
         """
-        if not is_folder(self._root):
-            found = "a file" if exists(self._root) else "no such folder"
-            raise DataError.at(self._root, found, _ALLOWED)
+        with told(self._root, _ALLOWED):
+            if not is_folder(self._root):
+                found = "a file" if exists(self._root) else "no such folder"
+                raise DataError.at(self._root, found, _ALLOWED)
         return {
             part: _Part(
                 _find(self._root, f"{part}-images-idx3-ubyte"),

@@ -18,7 +18,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from components.example_gen.file_access import is_file, is_folder, open_binary
+from components.example_gen.file_access import is_file, is_folder, open_binary, told
 from components.example_gen.source import DataError
 
 _ALLOWED = "a .npz, as numpy.savez writes it"
@@ -61,8 +61,9 @@ def stored_arrays(path: str) -> dict[str, StoredArray]:
         DataError: if it cannot be read, holds none, or one is of Python objects or cut short.
     """
     found: dict[str, StoredArray] = {}
-    if not is_file(path):
-        raise DataError.at(path, "a folder" if is_folder(path) else "no such file", _ALLOWED)
+    with told(path, _ALLOWED):
+        if not is_file(path):
+            raise DataError.at(path, "a folder" if is_folder(path) else "no such file", _ALLOWED)
     with _readable(path), open_binary(path) as whole, zipfile.ZipFile(whole) as archive:
         for info in archive.infolist():
             where = f"{path}: {info.filename}"

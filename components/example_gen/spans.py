@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 
-from components.example_gen.file_access import matching, resolved
+from components.example_gen.file_access import matching, resolved, told
 from components.example_gen.source import DataError
 
 _PARTS = {
@@ -56,7 +56,9 @@ def latest_spans(path: str, window: int, last: int | str | None = None) -> dict[
     regex = re.compile("".join(_PARTS.get(part) or _of_glob(part) for part in parts))
     versions: dict[int, int] = {}
     found: dict[tuple[int, int], list[str]] = {}
-    for name in matching(pattern):
+    with told(path, "files or folders whose names have this pattern"):
+        names = matching(pattern)
+    for name in names:
         match = regex.fullmatch(name)
         span = _span(match) if match else None
         if match and span is not None:

@@ -62,15 +62,17 @@ def detect(path: str) -> dict[str, Any]:
 
 
 def _file_names(path: str) -> Iterator[str]:
-    from components.example_gen.file_access import is_file, is_folder, open_binary, resolved
+    from components.example_gen.file_access import is_file, is_folder, open_binary, resolved, told
     from components.example_gen.files import open_files
 
     root = resolved(path)
     is_tar = False
-    if is_file(root):
-        with open_binary(root) as file:
-            is_tar = tarfile.is_tarfile(file)
-    if is_tar or is_folder(root):
+    with told(root, _ALLOWED):
+        of_folder = is_folder(root)
+        if is_file(root):
+            with open_binary(root) as file:
+                is_tar = tarfile.is_tarfile(file)
+    if is_tar or of_folder:
         files = (entry for entry in open_files(root, _ALLOWED).entries() if not entry.is_folder)
         yield from (Path(entry.path).name for entry in itertools.islice(files, _LOOKED_AT))
     else:

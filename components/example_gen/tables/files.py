@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from components.example_gen.config import SPLITS, TableConfig
-from components.example_gen.file_access import is_folder, list_files, resolved
+from components.example_gen.file_access import exists, is_folder, list_files, resolved, told
 from components.example_gen.source import DataError
 from components.example_gen.spans import has_span, latest_spans
 
@@ -53,8 +53,11 @@ def spans_read(config: TableConfig) -> dict[int, list[str]]:
 def _in_folders(path: str, suffixes: Sequence[str], allowed: str) -> list[TableFile]:
     root = resolved(path)
     folders = {name: os.path.join(root, name) for name in SPLIT_FOLDERS}
-    folders = {name: folder for name, folder in folders.items() if is_folder(folder)}
     wanted = f"the folders {', '.join(SPLITS)}, since data.splits.by is folder"
+    with told(root, wanted):
+        if not exists(root):
+            raise DataError.at(root, "no such folder", wanted)
+        folders = {name: folder for name, folder in folders.items() if is_folder(folder)}
     if "train" not in folders:
         raise DataError.at(root, "no folder train", wanted)
     if "eval" in folders and "val" in folders:

@@ -143,6 +143,26 @@ def test_source_when_a_remote_path_leads_nowhere_then_names_it(kind, path, remot
         source(source=kind, path=f"{root}/{path}", **label).check()
 
 
-def test_source_when_a_file_system_is_unknown_then_says_so():
-    with pytest.raises(DataError, match=r"nofs://bucket/x.csv: File system scheme .*nofs"):
-        source(source="csv", path="nofs://bucket/x.csv", label="y").check()
+@pytest.mark.parametrize(
+    ("kind", "path", "more"),
+    [
+        ("csv", "nofs://bucket/x.csv", {"label": "y"}),
+        ("csv", "nofs://bucket/{SPAN}.csv", {"label": "y"}),
+        (
+            *("csv", "nofs://bucket"),
+            {"label": "y", "splits": {"by": "folder", "train": 60, "eval": 20, "test": 20}},
+        ),
+        ("npz", "nofs://bucket/x.npz", {"label": "y"}),
+        ("idx", "nofs://bucket", {}),
+        ("image_folder", "nofs://bucket", {}),
+        ("cifar10_binary", "nofs://bucket", {}),
+    ],
+)
+def test_source_when_a_file_system_is_unknown_then_says_so(kind, path, more):
+    with pytest.raises(DataError, match=r"nofs://bucket.*: File system scheme .*nofs"):
+        source(source=kind, path=path, **more).check()
+
+
+def test_detect_when_a_file_system_is_unknown_then_says_so():
+    with pytest.raises(DataError, match=r"nofs://bucket/x: File system scheme .*nofs"):
+        detect("nofs://bucket/x")
