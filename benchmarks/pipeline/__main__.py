@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pipeline.splits import write_splits
 from benchmarks.pipeline.tfx_example import (
     MODULE,
     STEPS,
@@ -132,8 +133,11 @@ def _aucs(config: Path, work: Path) -> list[Row]:
     _, full = _tapeline(config, work / "init")
     examples = max((work / "init").glob("*/artifacts/ExampleGen/examples/*"))
     home = work / "tfx"
-    env = prepare_home(home)
-    watch([sys.executable, "-m", "benchmarks.pipeline.tfx_example", str(home), str(examples)], env)
+    splits = work / "splits"
+    write_splits(config, splits)
+    watch(
+        [sys.executable, "-m", "benchmarks.pipeline.tfx_example", str(splits)], prepare_home(home)
+    )
     runs = {
         "TFX's example": (STEPS, f"{pushed_model(home)}:outputs"),
         "tapeline, as many steps": (same["training"]["steps"], f"{same['servable']}:label"),

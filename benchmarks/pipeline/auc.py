@@ -43,12 +43,12 @@ def _first(row: bytes, name: str) -> float:
 
 
 def _scores(folder: str, output: str, rows: np.ndarray) -> np.ndarray:
-    """Returns what the model says of the second class, or of the only one that it has."""
+    """Returns the only score that the model gives of each row, [n]."""
     served = tf.saved_model.load(folder).signatures["serving_default"]
     (name,) = served.structured_input_signature[1]
     return np.concatenate(
         [
-            served(**{name: tf.constant(rows[start : start + _BATCH])})[output].numpy()[:, -1]
+            served(**{name: tf.constant(rows[start : start + _BATCH])})[output].numpy().reshape(-1)
             for start in range(0, len(rows), _BATCH)
         ]
     )

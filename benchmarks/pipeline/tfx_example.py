@@ -1,9 +1,9 @@
 """TFX's taxi example as it is shipped, in a home folder as it wants one.
 
-    python -m benchmarks.pipeline.tfx_example HOME EXAMPLES
+    python -m benchmarks.pipeline.tfx_example SPLITS
 
-runs the example on the splits `train` and `eval` of an Examples artifact, instead of a CSV that it
-splits by itself: everything else of it is as shipped.
+runs the example on the CSVs in the folders `train` and `eval` of SPLITS, instead of a CSV that it
+splits by itself, with the schema of `train`: everything else of it is as shipped.
 """
 
 from __future__ import annotations
@@ -62,22 +62,24 @@ def pushed_model(home: Path) -> Path:
 
 
 def main() -> None:
-    """Runs the example on examples that are there."""
+    """Runs the example on rows that are in splits."""
+    import functools
     import importlib
 
-    from tfx.components import ImportExampleGen
+    from tfx.components import CsvExampleGen, SchemaGen
     from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
     from tfx.proto import example_gen_pb2
 
-    _, examples = sys.argv[1:]
+    (folder,) = sys.argv[1:]
     splits = [
-        example_gen_pb2.Input.Split(name=name, pattern=f"Split-{name}/*")
-        for name in ("train", "eval")
+        example_gen_pb2.Input.Split(name=name, pattern=f"{name}/*") for name in ("train", "eval")
     ]
     example = importlib.import_module(MODULE)
-    example.CsvExampleGen = lambda input_base: ImportExampleGen(
-        input_base=examples, input_config=example_gen_pb2.Input(splits=splits)
+    example.CsvExampleGen = lambda input_base: CsvExampleGen(
+        input_base=folder, input_config=example_gen_pb2.Input(splits=splits)
     )
+    # What has no value in `eval` would be taken out of the schema, and the example needs all of it.
+    example.SchemaGen = functools.partial(SchemaGen, exclude_splits=["eval"])
     BeamDagRunner().run(
         example._create_pipeline(
             pipeline_name=example._pipeline_name,

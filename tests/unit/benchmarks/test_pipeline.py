@@ -22,3 +22,30 @@ def test_time_rows_when_both_ran_twice_then_gives_medians_by_node_and_the_ratio_
     assert (whole["tfx"], whole["tapeline"]) == (150.0, 35.0)
     assert whole["ratio"] == pytest.approx((0.3 + 0.2) / 2)
     assert (whole["lowest"], whole["highest"]) == (pytest.approx(0.2), pytest.approx(0.3))
+
+
+def test_write_splits_when_a_csv_is_split_then_each_row_is_where_example_gen_puts_it(tmp_path):
+    from benchmarks.pipeline.splits import write_splits
+    from components.example_gen.examples import intake_of
+    from components.example_gen.sources import make_source
+    from pipeline.config_file import load_config
+
+    rows = [f"{number},{number % 2}\n" for number in range(200)]
+    csv, config = tmp_path / "rows.csv", tmp_path / "run.yaml"
+    csv.write_text("x,y\n" + "".join(rows))
+    config.write_text(
+        f"name: rows\ndata: {{source: csv, path: {csv}, label: y}}\n"
+        "task: {name: tabular, options: {problem: binary, classes: [0, 1], "
+        "features: {x: {kind: numeric}}}}\n"
+        "train: {epochs: 1, batch_size: 8}\n"
+        "evaluate: {metrics: [{name: auc, head: y, at_least: 0.5}]}\n"
+    )
+    write_splits(config, tmp_path / "splits")
+    counts = intake_of(make_source(load_config(str(config), []).data)).splits
+    found = {
+        split: (tmp_path / "splits" / split / "rows.csv").read_text().splitlines(keepends=True)
+        for split in counts
+    }
+    assert {split: len(lines) - 1 for split, lines in found.items()} == counts
+    assert all(lines[0] == "x,y\n" for lines in found.values())
+    assert sorted(line for lines in found.values() for line in lines[1:]) == sorted(rows)
