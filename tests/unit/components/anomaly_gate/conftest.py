@@ -188,6 +188,12 @@ def gate(tmp_path, statistics_of) -> Gate:
     return Gate(tmp_path, statistics_of)
 
 
+@pytest.fixture
+def first(gate, rows) -> Span:
+    """The first data, which go through."""
+    return gate.run(rows(0))
+
+
 def _splits(data: pd.DataFrame) -> dict[str, pd.DataFrame]:
     ends = (np.cumsum([0.0, *SPLITS.values()]) * len(data)).round().astype(int)
     return {
