@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -155,23 +154,26 @@ def first_run(folder: Path, tapeline):
 
 
 @pytest.fixture(scope="module")
-def stop(first_run, folder: Path, tapeline) -> Callable[[str], Stop]:
-    """Runs a drifted span by its name, once, the latest one by then."""
+def stopped(first_run, folder: Path, tapeline) -> dict[str, Stop]:
+    """Runs each drifted span while it is the latest; all of them before anybody accepts one."""
     serving = folder / "runs" / "trips" / "serving"
 
-    @functools.cache
-    def run(name: str) -> Stop:
-        write_span(folder, 2 + list(CHANGES).index(name), CHANGES[name].of)
+    def run(number: int, change: Change) -> Stop:
+        write_span(folder, number, change.of)
         before = listing(serving)
         done = tapeline("run", "trips.yaml", "--json", cwd=folder)
         return Stop(done, before, listing(serving))
 
-    return run
+    return {
+        name: run(number, change) for number, (name, change) in enumerate(CHANGES.items(), start=2)
+    }
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_run_when_a_span_has_drifted_then_exits_3_with_feature_rule_expected_and_found(stop, name):
-    done, change = stop(name).done, CHANGES[name]
+def test_run_when_a_span_has_drifted_then_exits_3_with_feature_rule_expected_and_found(
+    stopped, name
+):
+    done, change = stopped[name].done, CHANGES[name]
     assert done.code == 3, done
     assert done.summary["status"] == "anomalies"
     findings = [
@@ -193,9 +195,9 @@ def test_run_when_a_span_has_drifted_then_exits_3_with_feature_rule_expected_and
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_run_when_stopped_then_trains_nothing_and_leaves_the_serving_directory_as_it_was(
-    stop, name, folder
+    stopped, name, folder
 ):
-    done, before, after = stop(name)
+    done, before, after = stopped[name]
     states = {node["name"]: node["state"] for node in done.summary["nodes"]}
     assert list(states.items())[-1] == ("AnomalyGate", "stopped")
     assert any(path.endswith("saved_model.pb") for path in before)
@@ -208,9 +210,9 @@ def test_run_when_stopped_then_trains_nothing_and_leaves_the_serving_directory_a
 
 
 def test_run_when_accepted_then_pushes_and_runs_shows_who_took_the_data_and_why(
-    stop, folder, tapeline
+    stopped, folder, tapeline
 ):
-    assert stop("new category").done.code == 3  # the last span: the one that is taken
+    assert list(stopped)[-1] == "new category"  # the last span: the one that is taken
     serving = folder / "runs" / "trips" / "serving"
     before = listing(serving)
     why = "vouchers are sold since Monday"
