@@ -7,7 +7,7 @@ from pathlib import Path
 
 # By module rather than through `tfx.v1`, which imports Google Cloud's AI Platform too and with it
 # takes twice as long.
-from tfx.components import ExampleValidator, SchemaGen
+from tfx.components import ExampleValidator
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
@@ -33,6 +33,7 @@ from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
 from components.pusher.model_card import CardSettings
 from components.schema_file.component import SchemaFile
+from components.schema_gen import SchemaGen
 from components.tflite.component import TFLiteExport
 from components.trainer.component import Trainer
 from pipeline.beam.arguments import beam_pipeline_args
