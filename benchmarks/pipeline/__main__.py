@@ -140,8 +140,8 @@ def _aucs(config: Path, work: Path) -> list[Row]:
     )
     runs = {
         "TFX's example": (STEPS, f"{pushed_model(home)}:outputs"),
-        "tapeline, as many steps": (same["training"]["steps"], f"{same['servable']}:label"),
-        "tapeline, as init writes it": (full["training"]["steps"], f"{full['servable']}:label"),
+        "tapeline, as many steps": (same["training"]["steps"], f"{same['servable']}:score"),
+        "tapeline, as init writes it": (full["training"]["steps"], f"{full['servable']}:score"),
     }
     models = [model for _, model in runs.values()]
     command = [sys.executable, "-m", "benchmarks.pipeline.auc", str(examples), *models]
