@@ -7,7 +7,7 @@ from pathlib import Path
 
 # By module rather than through `tfx.v1`, which imports Google Cloud's AI Platform too and with it
 # takes twice as long.
-from tfx.components import ExampleValidator
+from tfx.components.example_validator.component import ExampleValidator
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (

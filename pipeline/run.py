@@ -65,7 +65,8 @@ def run(
     config = load_config(path, [*overrides, *([] if use_cache else ["cache=false"])])
     check_inputs(config, source)
     sets = [part for item in overrides for part in ("--set", item)]
-    command = [program(), "check" if to_gate else "run", path, *sets]
+    accepting = [] if accepted_why is None else ["--accept-anomalies", accepted_why]
+    command = [program(), "check" if to_gate else "run", path, *sets, *accepting]
     stopping.stop_on_sigterm()
     with CapturedOutput() as output:
         stream = output.stderr if as_json else output.stdout

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
+from tf_keras.src.saving.legacy.saved_model.utils import keras_option_scope
 
 from trainer_module.named_functions import NamedFunction, Tensors, name_inputs
 from trainer_module.raw_features import FeatureSpec, RawFeature
@@ -104,7 +105,10 @@ class ServingModel:
             tf.io.gfile.rmtree(partial)
         named = {n: f for n, f in self.signatures.items() if isinstance(f, NamedFunction)}
         functions = {name: function.function for name, function in named.items()}
-        tf.saved_model.save(module, partial, signatures={**self.signatures, **functions})
+        # Keras adds functions of its own for every layer, to be loaded as Keras models: TF Serving
+        # never calls them, and tracing them takes longer than all of the signatures.
+        with keras_option_scope(save_traces=False):
+            tf.saved_model.save(module, partial, signatures={**self.signatures, **functions})
         name_inputs(os.path.join(partial, _GRAPH), named)
         # TensorFlow 2 gives every signature the method of Predict.
         updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(partial)

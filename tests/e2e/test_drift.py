@@ -137,6 +137,16 @@ def executions(folder: Path, run_id: str) -> dict[str, Mapping[str, Any]]:
     }
 
 
+UNREADABLE = {
+    "column gone": "task.options.features.hour: found no column of this name",
+    "type changed": (
+        "task.options.features.distance.kind: found 'numeric' for a column of texts; "
+        "allowed: categorical, text or date"
+    ),
+}
+"""What the task says of such a span once somebody accepts it."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drift")
@@ -231,9 +241,35 @@ def test_run_when_accepted_then_pushes_and_runs_shows_who_took_the_data_and_why(
     listed = tapeline("runs", cwd=folder).stdout.splitlines()
     (line,) = [line for line in listed if summary["run_id"] in line]
     assert line.endswith(f"anomalies accepted by {acceptance['by']}: {why}")
-    assert sum("anomalies accepted" in line for line in listed) == 1
+    assert sum(why in line for line in listed) == 1
 
     again = tapeline("check", "trips.yaml", "--json", cwd=folder)
     assert again.code == 0, again
     assert {node["state"] for node in again.summary["nodes"]} == {"cached"}
     assert again.summary["anomalies"]["acceptance"] == acceptance
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_run_when_accepted_data_lack_what_the_task_reads_then_says_which_option(
+    stopped, name, folder, tapeline
+):
+    done = tapeline(*accepting(name, "so be it"), cwd=folder)
+    assert done.code == 1, done
+    assert f"AnomalyGate: {UNREADABLE[name]}" in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("go on ")]
+    assert line.endswith("--accept-anomalies 'so be it'")
+
+
+def test_run_when_the_task_no_longer_reads_what_is_gone_then_goes_on(stopped, folder, tapeline):
+    features = "{distance: {kind: numeric}, payment: {kind: categorical}}"
+    edit = ("--set", f"task.options.features={features}")
+    done = tapeline(*accepting("column gone", "no hours"), *edit, cwd=folder)
+    assert done.code == 0, done
+    assert done.summary["anomalies"]["acceptance"]["why"] == "no hours"
+    assert {node["name"]: node["state"] for node in done.summary["nodes"]}["Trainer"] == "done"
+
+
+def accepting(name: str, why: str) -> list[str]:
+    """Returns a command that accepts a drifted span, named by its number."""
+    span = list(CHANGES).index(name) + 2
+    return ["run", "trips.yaml", "--json", "--set", f"data.span={span}", "--accept-anomalies", why]

@@ -15,6 +15,7 @@ import trainer_module  # noqa: F401  (before TensorFlow: it chooses the Keras)
 
 import tensorflow as tf  # isort: skip
 import tf_keras as keras  # isort: skip
+from tensorflow.core.protobuf import saved_model_pb2  # isort: skip
 
 from trainer_module.export import ServingModel  # isort: skip
 from serving.session import SavedModelSession  # isort: skip
@@ -100,6 +101,16 @@ def _assert_close(found: dict, expected: dict) -> None:
 
 def test_saved_model_when_loaded_then_has_exactly_the_signatures_of_the_contract(exported):
     assert set(exported.loaded.signatures) == set(exported.serving.signatures) == SIGNATURES
+
+
+def test_saved_model_when_written_then_has_no_function_that_no_signature_calls(exported):
+    """Keras would add several of its own for every layer."""
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((exported.folder / "saved_model.pb").read_bytes())
+    (graph,) = model.meta_graphs
+    names = [function.signature.name for function in graph.graph_def.library.function]
+    assert names
+    assert [name for name in names if "call_fn" in name or "call_and_return" in name] == []
 
 
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
