@@ -25,8 +25,9 @@ from tfx_bsl.coders import batch_util
 
 from components.example_gen.intake import read_intake
 
-BATCH_BYTES = 4 * 2**20
-"""What the rows of a batch weigh together, as tf.Examples."""
+BATCH_BYTES = 2**20
+"""What the rows of a batch weigh together, as tf.Examples. Batches four times as large are no
+faster, and engines with workers hold a hundred of them on the way."""
 
 MOST_ROWS = 4096
 """More of them save nothing: the cost of a batch is spread over enough rows."""

@@ -14,10 +14,14 @@ SLOTS = 2
 
 _HEAP_MIB, _FRAMEWORK_HEAP_MIB = 384, 128
 _NETWORK_MIB, _FRAMEWORK_OFF_HEAP_MIB = 768, 128
+_OFF_HEAP_MIB = 512
+"""What is on its way to a worker: Beam sends a hundred messages before it waits for the worker to
+have read them, each of up to 1 MB and one element more, which is a batch of rows."""
+
 _MANAGED_MIB, _METASPACE_MIB, _OVERHEAD_MIB = 256, 256, 192
 
 TASK_MANAGER_MIB = (
-    _HEAP_MIB + _FRAMEWORK_HEAP_MIB + _NETWORK_MIB + _FRAMEWORK_OFF_HEAP_MIB
+    _HEAP_MIB + _FRAMEWORK_HEAP_MIB + _NETWORK_MIB + _FRAMEWORK_OFF_HEAP_MIB + _OFF_HEAP_MIB
     + _MANAGED_MIB + _METASPACE_MIB + _OVERHEAD_MIB
 )  # fmt: skip
 """All that a TaskManager's process takes; its Python workers are processes of their own."""
@@ -33,7 +37,7 @@ SETTINGS: Mapping[str, str] = {
     # A TaskManager that is started without Flink's scripts wants each of these said.
     "taskmanager.cpu.cores": str(float(SLOTS)),
     "taskmanager.memory.task.heap.size": f"{_HEAP_MIB}m",
-    "taskmanager.memory.task.off-heap.size": "0m",
+    "taskmanager.memory.task.off-heap.size": f"{_OFF_HEAP_MIB}m",
     "taskmanager.memory.framework.heap.size": f"{_FRAMEWORK_HEAP_MIB}m",
     "taskmanager.memory.framework.off-heap.size": f"{_FRAMEWORK_OFF_HEAP_MIB}m",
     "taskmanager.memory.managed.size": f"{_MANAGED_MIB}m",
@@ -50,6 +54,8 @@ SETTINGS: Mapping[str, str] = {
     "restart-strategy.type": "fixed-delay",
     "restart-strategy.fixed-delay.attempts": "1000",
     "restart-strategy.fixed-delay.delay": "1 s",
+    # Out of memory, its connections to workers are broken for good: another one has to take over.
+    "taskmanager.jvm-exit-on-oom": "true",
     # Every process has the same jars. Loaded anew for each job, they would fill the metaspace, and
     # a worker would be ended and started again, with all that it imports, for stage after stage.
     "classloader.resolve-order": "parent-first",
@@ -95,7 +101,7 @@ def task_manager_command(java: str, jars: str, conf: str, settings: Mapping[str,
     heap = _HEAP_MIB + _FRAMEWORK_HEAP_MIB
     return [
         *(java, f"-Xms{heap}m", f"-Xmx{heap}m"),
-        f"-XX:MaxDirectMemorySize={_NETWORK_MIB + _FRAMEWORK_OFF_HEAP_MIB}m",
+        f"-XX:MaxDirectMemorySize={_NETWORK_MIB + _FRAMEWORK_OFF_HEAP_MIB + _OFF_HEAP_MIB}m",
         f"-XX:MaxMetaspaceSize={_METASPACE_MIB}m",
         *(*JAVA_OPTIONS, "-cp", f"{jars}/*"),
         "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",

@@ -2,7 +2,8 @@
 
 Flink restarts a job that has failed, a thousand times: right for a machine that was lost, and hours
 of waiting for a mistake in a task's code. What it tries again for is said, and a job whose Python
-code fails again and again, or that has no TaskManager left, is cancelled.
+code fails again and again, that gets no further however often, or that has no TaskManager left, is
+cancelled.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ _ALONE = 60.0
 
 _FAILURES = 3
 """Of the Python code in one job, after which it is a mistake."""
+
+_RESTARTS = 50
+"""In which no more of a job gets finished than before; one lost TaskManager makes a dozen."""
 
 _FROM_PYTHON = "Error received from SDK harness"
 
@@ -54,6 +58,7 @@ class JobWatch:
         self._master = master
         self._job_name = job_name
         self._told: dict[str, int] = {}
+        self._furthest: dict[str, tuple[int, int]] = {}
         self._alone_since: float | None = None
 
     def look(self) -> None:
@@ -63,17 +68,18 @@ class JobWatch:
             NoAnswer: if the JobManager does not answer.
         """
         jobs = get(self._master, "jobs/overview", _TIMEOUT)["jobs"]
-        going = [
-            job["jid"]
+        going = {
+            job["jid"]: job["tasks"]["finished"]
             for job in jobs
             if job["name"] == self._job_name and job["end-time"] == -1
-        ]  # fmt: skip
+        }
         if not going:
             self._alone_since = None
             return
-        self._look_for_task_managers(going)
-        for job in going:
+        self._look_for_task_managers(list(going))
+        for job, finished in going.items():
             self._look_at_failures(job)
+            self._look_at_restarts(job, finished)
 
     def _look_for_task_managers(self, going: list[str]) -> None:
         if overview(self._master, _TIMEOUT).task_managers:
@@ -97,6 +103,20 @@ class JobWatch:
         emit("warning", text=f"Flink tries again what failed with: {cause}")
         if len(of_python) >= _FAILURES:
             emit("warning", text=f"Python code failed {len(of_python)} times; cancelling the job")
+            self._cancel([job])
+
+    def _look_at_restarts(self, job: str, finished: int) -> None:
+        metrics = get(self._master, f"jobs/{job}/metrics?get=numRestarts", _TIMEOUT)
+        restarts = next((int(metric["value"]) for metric in metrics), 0)
+        most, before = self._furthest.setdefault(job, (finished, restarts))
+        if finished > most:
+            self._furthest[job] = (finished, restarts)
+        elif restarts - before >= _RESTARTS:
+            emit(
+                "warning",
+                text=f"Flink has tried {restarts - before} times and got no further; cancelling "
+                "the job: Flink's own logs say more",
+            )
             self._cancel([job])
 
     def _cancel(self, jobs: list[str]) -> None:

@@ -33,7 +33,7 @@ def account(folder, rows, size):
     [
         (100, MOST_ROWS),
         (3 * 2**10, BATCH_BYTES // (3 * 2**10)),
-        (2**20, 4),
+        (2**18, 4),
         (100 * 2**20, 1),
     ],
 )

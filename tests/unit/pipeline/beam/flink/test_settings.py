@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.batched import BATCH_BYTES
 from pipeline.beam.flink.settings import (
     JOB_MANAGER_HEAP_MIB,
     JOB_SERVER_HEAP_MIB,
@@ -25,6 +26,7 @@ def test_memory_of_java_is_what_flink_is_told():
     heap += _mib("taskmanager.memory.framework.heap.size")
     direct = _mib("taskmanager.memory.network.max")
     direct += _mib("taskmanager.memory.framework.off-heap.size")
+    direct += _mib("taskmanager.memory.task.off-heap.size")
     assert {f"-Xms{heap}m", f"-Xmx{heap}m"} < set(command)
     assert f"-XX:MaxDirectMemorySize={direct}m" in command
     metaspace = _mib("taskmanager.memory.jvm-metaspace.size")
@@ -38,6 +40,15 @@ def test_memory_that_is_a_range_elsewhere_is_a_number():
     for name in ("taskmanager.memory.network", "taskmanager.memory.jvm-overhead"):
         assert SETTINGS[f"{name}.min"] == SETTINGS[f"{name}.max"]
     assert not any("process.size" in name for name in SETTINGS)
+
+
+def test_memory_off_the_heap_holds_what_beam_sends_before_it_waits():
+    """Beam's DirectStreamObserver looks every hundred messages whether the worker keeps up.
+
+    A message is sent once it has a megabyte; rows take up to twice the room as columns.
+    """
+    sent = 100 * (1_000_000 + 2 * BATCH_BYTES)
+    assert _mib("taskmanager.memory.task.off-heap.size") * 2**20 > 1.25 * sent
 
 
 def test_cluster_takes_less_than_six_gib():

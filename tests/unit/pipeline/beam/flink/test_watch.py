@@ -33,6 +33,8 @@ class JobManager:
         self.name = "mine"
         self.end_time = -1
         self.failures: list[str] = []
+        self.finished = 7
+        self.restarts: int | None = None
         self.cancelled: list[str] = []
         self.asked = threading.Event()
 
@@ -41,7 +43,11 @@ class JobManager:
         if path == "/overview":
             return {"taskmanagers": self.task_managers, "slots-total": 4}
         if path == "/jobs/overview":
-            return {"jobs": [{"jid": "j1", "name": self.name, "end-time": self.end_time}]}
+            job = {"jid": "j1", "name": self.name, "end-time": self.end_time}
+            return {"jobs": [{**job, "tasks": {"finished": self.finished}}]}
+        if path == "/jobs/j1/metrics?get=numRestarts":
+            known = self.restarts is not None  # a job that has just been sent has no metrics
+            return [{"id": "numRestarts", "value": str(self.restarts)}] if known else []
         assert path == "/jobs/j1/exceptions"
         return {"exceptionHistory": {"entries": [{"stacktrace": text} for text in self.failures]}}
 
@@ -109,6 +115,19 @@ def test_job_when_machines_are_lost_however_often_then_goes_on(flink, said):
         "Caused by: java.util.concurrent.TimeoutException: heartbeat"
     ]
     assert flink.cancelled == []
+
+
+def test_job_when_it_gets_no_further_however_often_it_is_tried_then_is_cancelled(flink, said):
+    looking = JobWatch(flink.address, "mine")
+    for flink.restarts, flink.finished in ((None, 7), (40, 7), (60, 9), (80, 3), (109, 9)):
+        looking.look()
+    assert flink.cancelled == []  # further at 60, and since then not 50 times
+    flink.restarts = 110
+    looking.look()
+    assert flink.cancelled == ["/jobs/j1?mode=cancel"]
+    assert said == [
+        "Flink has tried 50 times and got no further; cancelling the job: Flink's own logs say more"
+    ]
 
 
 def test_job_when_no_task_manager_comes_back_then_is_cancelled(flink, said, monkeypatch):
