@@ -55,7 +55,7 @@ def main() -> None:
                         "peak_mib": cost.peak_mib,
                     }
                 )
-                print(f"{engine} done", file=sys.stderr)
+                print(f"{number or 'all'} rows, {engine}: {cost.seconds:.1f} s", file=sys.stderr)
     print(format_table(COLUMNS, rows))
     write_json("engines", rows)
 

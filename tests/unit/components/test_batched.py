@@ -77,7 +77,7 @@ def test_executor_when_it_runs_then_tfx_reads_in_batches_of_the_rows_size(
 ):
     executor = component.EXECUTOR_SPEC.executor_class
     examples = artifact(Examples)
-    account(tmp_path / f"{Examples.TYPE_NAME}-0", 1000, 2**20)
+    account(tmp_path / f"{Examples.TYPE_NAME}-0", 1000, 2**18)
     seen = []
 
     def tfx_do(self, input_dict, output_dict, exec_properties):
