@@ -12,7 +12,9 @@ TASK_MANAGERS = 2
 SLOTS = 2
 """Of each TaskManager: when one is lost the other has room for a job of parallelism 2."""
 
-_HEAP_MIB, _FRAMEWORK_HEAP_MIB = 384, 128
+_HEAP_MIB, _FRAMEWORK_HEAP_MIB = 1024, 128
+"""Workers send up to 10 MiB at a time, which comes twice and in one piece on the heap."""
+
 _NETWORK_MIB, _FRAMEWORK_OFF_HEAP_MIB = 768, 128
 _OFF_HEAP_MIB = 512
 """What is on its way to a worker: Beam sends a hundred messages before it waits for the worker to
@@ -54,7 +56,7 @@ SETTINGS: Mapping[str, str] = {
     "restart-strategy.type": "fixed-delay",
     "restart-strategy.fixed-delay.attempts": "1000",
     "restart-strategy.fixed-delay.delay": "1 s",
-    # Out of memory, its connections to workers are broken for good: another one has to take over.
+    # As the option of Java below, for the memory that Java itself does not count.
     "taskmanager.jvm-exit-on-oom": "true",
     # Every process has the same jars. Loaded anew for each job, they would fill the metaspace, and
     # a worker would be ended and started again, with all that it imports, for stage after stage.
@@ -70,6 +72,8 @@ _PACKAGES = (
 JAVA_OPTIONS = (
     # What Beam and Flink reach into by reflection, which Java closed with 16.
     *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _PACKAGES),
+    # What a thread was doing when memory ran out is lost, and others would wait for it for ever.
+    "-XX:+ExitOnOutOfMemoryError",
     # A log whose lines have no time tells little.
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
