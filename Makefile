@@ -13,7 +13,7 @@ run: .venv/.run-stamp  ## Train, evaluate and push CONFIG (default digits), then
 	$(BIN)/tapeline run $(CONFIG)
 	$(BIN)/tapeline predict $(CONFIG) --sample 3
 
-test: .venv/.dev-stamp  ## Run the tests (about 30 minutes on two cores).
+test: .venv/.dev-stamp  ## Run the tests (about 20 minutes on two cores).
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-slow: .venv/.dev-stamp  ## Run the tests that take too long for every change.
