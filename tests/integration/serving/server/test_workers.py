@@ -49,14 +49,18 @@ def server(folder, start_server):
 
 def listening(server):
     """Returns the ids of the processes that have the REST port open."""
-    return {
-        process.pid
-        for process in family(server)
-        if any(
-            connection.laddr.port == server.rest_port and connection.status == psutil.CONN_LISTEN
-            for connection in process.net_connections("tcp")
-        )
-    }
+    return {process.pid for process in family(server) if listens(process, server.rest_port)}
+
+
+def listens(process, port):
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return False
+    return any(
+        connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
+        for connection in connections
+    )
 
 
 def test_a_reload_when_a_process_is_starting_then_it_serves_nothing_older(server, folder):
