@@ -2,7 +2,7 @@
 
 TFX leaves the batches to Beam, which begins with single rows, times them, and grows to a thousand
 rows whatever these weigh: slow on few rows, heavy on large ones, and never twice the same. Here a
-batch has so many rows as weigh a few MiB, from the first one on.
+batch has so many rows as weigh a MiB, from the first one on.
 """
 
 from __future__ import annotations
