@@ -89,7 +89,7 @@ class Shape(NamedTuple):
     write: Callable[[Path], int]
     label: str
     asked: dict[str, object]
-    answer: str | int
+    answer: str
     at_least: float
 
 
@@ -97,7 +97,7 @@ SHAPES = {
     "300 columns": Shape(
         write_wide, "y", {"number_000": 2.5, "letter_000": "a", "letter_099": "b"}, "yes", 0.8
     ),
-    "5 million rows": Shape(write_long, "y", {"number": 900, "letter": "b"}, 1, 0.95),
+    "5 million rows": Shape(write_long, "y", {"number": 900, "letter": "b"}, "1", 0.95),
     "10,000 values": Shape(write_many_values, "y", {"shop": "shop-00042"}, "", 0.65),
     "newlines and any letters": Shape(
         write_quoted,
