@@ -108,10 +108,13 @@ class JobWatch:
     def _look_at_restarts(self, job: str, finished: int) -> None:
         metrics = get(self._master, f"jobs/{job}/metrics?get=numRestarts", _TIMEOUT)
         restarts = next((int(metric["value"]) for metric in metrics), 0)
-        most, before = self._furthest.setdefault(job, (finished, restarts))
-        if finished > most:
-            self._furthest[job] = (finished, restarts)
-        elif restarts - before >= _RESTARTS:
+        most, before = self._furthest.get(job, (-1, restarts))
+        is_further = finished > most
+        if not is_further and restarts - before < _RESTARTS:
+            return
+        # Counted anew also where it is cancelled, which takes a while: that is said once.
+        self._furthest[job] = (max(finished, most), restarts)
+        if not is_further:
             emit(
                 "warning",
                 text=f"Flink has tried {restarts - before} times and got no further; cancelling "

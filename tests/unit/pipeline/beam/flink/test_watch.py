@@ -124,6 +124,7 @@ def test_job_when_it_gets_no_further_however_often_it_is_tried_then_is_cancelled
     assert flink.cancelled == []  # further at 60, and since then not 50 times
     flink.restarts = 110
     looking.look()
+    looking.look()  # while it is being cancelled
     assert flink.cancelled == ["/jobs/j1?mode=cancel"]
     assert said == [
         "Flink has tried 50 times and got no further; cancelling the job: Flink's own logs say more"
