@@ -44,8 +44,8 @@ def main() -> None:
     ir = compile_pipeline(config, make_task(config.task))
     for node in [node for node in ir.nodes if node.pipeline_node.node_info.id not in DATA_NODES]:
         ir.nodes.remove(node)
-    with running_engine(config.beam):
-        LocalRunner().run_compiled(ir, "bench")
+    with running_engine(config.beam, config.data):
+        LocalRunner().run_compiled(ir, "bench", config, {})
     print(json.dumps(seconds.nodes))
 
 

@@ -7,20 +7,18 @@ from tfx.types import channel, component_spec, standard_artifacts
 from tfx.types import standard_component_specs as specs
 
 from components.anomaly_gate.config import ValidateConfig
+from components.anomaly_gate.driver import LOGS, VALIDATE, GateDriver
 from components.anomaly_gate.executor import (
     CODE,
     IS_REVIEWED,
     LABEL,
-    LOGS,
     PREVIOUS_SCHEMA,
     PREVIOUS_STATISTICS,
     RUN_FOLDERS,
     TASK,
-    VALIDATE,
     VERDICT,
     Executor,
 )
-from components.anomaly_gate.serving_logs import logs_fingerprint
 from components.anomaly_gate.strategy import SCOPE, GateVerdict
 
 
@@ -68,6 +66,7 @@ class AnomalyGate(base_component.BaseComponent):
 
     SPEC_CLASS = AnomalyGateSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+    DRIVER_CLASS = GateDriver
 
     def __init__(
         self,
@@ -84,7 +83,6 @@ class AnomalyGate(base_component.BaseComponent):
         run_folders: str,
         code: str,
     ) -> None:
-        logs = validate.skew.serving_logs
         super().__init__(
             spec=AnomalyGateSpec(
                 statistics=statistics,
@@ -98,7 +96,7 @@ class AnomalyGate(base_component.BaseComponent):
                 scope=scope,
                 task=task,
                 run_folders=run_folders,
-                logs=logs_fingerprint(logs) if logs else "",
+                logs="",
                 code=code,
                 verdict=channel.Channel(type=GateVerdict),
             )

@@ -16,6 +16,7 @@ from tfx.types import standard_component_specs as specs
 from components.anomaly_gate.checks import own_findings
 from components.anomaly_gate.config import ValidateConfig
 from components.anomaly_gate.distances import Distance, measure, too_far
+from components.anomaly_gate.driver import VALIDATE
 from components.anomaly_gate.findings import (
     PREVIOUS,
     SCHEMA,
@@ -46,8 +47,8 @@ from trainer_module.tasks import load_task_class
 
 VERDICT = "verdict"
 PREVIOUS_STATISTICS, PREVIOUS_SCHEMA = "previous_statistics", "previous_schema"
-VALIDATE, LABEL, IS_REVIEWED, RUN_FOLDERS = "validate", "label", "is_reviewed", "run_folders"
-TASK, LOGS, CODE = "task", "logs", "code"
+LABEL, IS_REVIEWED, RUN_FOLDERS = "label", "is_reviewed", "run_folders"
+TASK, CODE = "task", "code"
 ACCEPTED_BY, ACCEPTED_WHY = "accepted_by", "accepted_why"
 """Properties of the output where someone accepted what stops."""
 
@@ -107,9 +108,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         digest = digest_of(statistics, findings)
         verdict = Verdict(findings, distances, previous[0].uri if previous else None, digest)
         if verdict.stops:
-            run_id = self._context.pipeline_run_id if self._context else ""
+            run_id = self._context.pipeline_run_id if self._context else None
             acceptance = read_acceptance(
-                Path(exec_properties[RUN_FOLDERS], run_id)
+                Path(exec_properties[RUN_FOLDERS], run_id or "")
             ) or earlier_acceptance(folder.parent, digest)
             if acceptance is None:
                 raise AnomaliesFound.of(verdict)

@@ -7,6 +7,8 @@ from typing import Any
 from tfx.dsl.components.common import resolver
 from tfx.types import artifact
 
+from components.artifact_types import GATE_VERDICT
+
 CANDIDATE, STATISTICS, SCHEMA, VERDICT = "candidate", "statistics", "schema", "verdict"
 
 STATISTICS_ID, SCHEMA_ID, SCOPE = "statistics_id", "schema_id", "scope"
@@ -16,7 +18,7 @@ STATISTICS_ID, SCHEMA_ID, SCOPE = "statistics_id", "schema_id", "scope"
 class GateVerdict(artifact.Artifact):
     """A folder with `verdict.json`. Data that were stopped leave none."""
 
-    TYPE_NAME = "GateVerdict"
+    TYPE_NAME = GATE_VERDICT
 
 
 class AcceptedDataStrategy(resolver.ResolverStrategy):
@@ -53,13 +55,11 @@ class AcceptedDataStrategy(resolver.ResolverStrategy):
             and verdict.get_int_custom_property(STATISTICS_ID) < candidate.id
         ]
 
-        def nearness(verdict: Any) -> tuple[bool, int, int, int]:
+        def order(verdict: Any) -> tuple[bool, int, int, int]:
             number = verdict.get_int_custom_property(STATISTICS_ID)
-            # TFX's span of data without any is 0.
-            distance = statistics[number].span - candidate.span if candidate.span else 0
-            return distance < 0, -abs(distance), number, verdict.id
+            return *nearness(statistics[number].span, candidate.span), number, verdict.id
 
-        latest = max(earlier, key=nearness, default=None)
+        latest = max(earlier, key=order, default=None)
         if latest is None:
             return {CANDIDATE: [candidate], STATISTICS: [], SCHEMA: [], VERDICT: []}
         schema = schemas.get(latest.get_int_custom_property(SCHEMA_ID))
@@ -69,3 +69,10 @@ class AcceptedDataStrategy(resolver.ResolverStrategy):
             SCHEMA: [schema] if schema else [],
             VERDICT: [latest],
         }
+
+
+def nearness(span: int, candidate: int) -> tuple[bool, int]:
+    """Returns by what the span that data of the span `candidate` are held to is the greatest."""
+    # TFX's span of data without any is 0.
+    distance = span - candidate if candidate else 0
+    return distance < 0, -abs(distance)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from components.example_gen.config import BigQueryConfig
-from components.example_gen.source import Batch, DataError, DataSource
+from components.example_gen.source import Batch, DataError, DataSource, Origin
 from components.example_gen.tables.needs import check_columns
 
 _WHERE = "BigQuery"
@@ -67,7 +67,10 @@ class BigQuerySource(DataSource):
                 raise DataError.at(_WHERE, f"column {name!r} of {kind}", allowed)
 
     def fingerprint(self) -> str:
-        return hashlib.sha256("\n".join(self._plan.tables).encode()).hexdigest()[:16]
+        return tables_fingerprint(self._config.project, self._config.query)
+
+    def origins(self) -> Sequence[Origin]:
+        return [Origin("query", self._config.query.strip())]
 
     def size(self) -> int:
         return self._plan.bytes
@@ -97,6 +100,15 @@ class BigQuerySource(DataSource):
     @property
     def _plan(self) -> Plan:
         return plan(self._config.project, self._config.query)
+
+
+def tables_fingerprint(project: str, query: str) -> str:
+    """Returns a hash of the tables that a query reads and of their last changes.
+
+    Raises:
+        DataError: if BigQuery does not answer, or not take the query.
+    """
+    return hashlib.sha256("\n".join(plan(project, query).tables).encode()).hexdigest()[:16]
 
 
 @functools.cache

@@ -17,7 +17,7 @@ import numpy as np
 from components.example_gen.files import Files, open_files
 from components.example_gen.image_folder import COLUMNS, HOME_OF_CIFAR10
 from components.example_gen.row_source import RowSource
-from components.example_gen.source import BadRow, DataError, Row
+from components.example_gen.source import BadRow, DataError, Origin, Row
 
 SIDE = 32
 VALUES = 3 * SIDE * SIDE
@@ -89,6 +89,9 @@ class Cifar10Source(RowSource):
 
     def fingerprint(self) -> str:
         return self._files.fingerprint()
+
+    def origins(self) -> Sequence[Origin]:
+        return self._files.origins(sorted(self._found))
 
     def rows(self) -> Iterator[Row | BadRow]:
         from components.example_gen.images import encode_png

@@ -8,28 +8,30 @@ policy for them is held when all have been read.
 from __future__ import annotations
 
 import functools
-import json
 import os
 from typing import Any
 
 import apache_beam as beam
-from pydantic import TypeAdapter
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import proto_utils
 
 from components.example_gen.config import SPLITS, BigQueryConfig, DataConfig, where
 from components.example_gen.intake import collect, write_part
-from components.example_gen.source import DataSource
+from components.example_gen.provenance import collect_sources, shares, write_contents
+from components.example_gen.query import Query, read_query
+from components.example_gen.source import DataError, DataSource, Origin
 from components.example_gen.sources import make_source
 from components.example_gen.writer import PARTIAL, PieceWriter
 
 _ACCOUNTS = "accounts"
 """Folder of what the pieces' readers report, until the report of all is made."""
+
+_HASHES = "hashes"
+"""Folder of what the files held, for the same time."""
 
 
 ROWS = "rows"
@@ -48,15 +50,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the examples, their account and the rows in quarantine.
+        """Writes the examples, the accounts of rows and of files, and the rows in quarantine.
 
         Raises:
-            DataError: if the data do not read, or there are more bad rows than allowed.
+            DataError: if the data do not read, are changed meanwhile, or there are more bad rows
+                than allowed.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        data, source = _source(input_dict, exec_properties)
+        query = read_query(exec_properties)
+        data, source = _source(input_dict, query)
+        origins = _origins(query, source)
         (examples,) = output_dict[standard_component_specs.EXAMPLES_KEY]
-        accounts = os.path.join(examples.uri, _ACCOUNTS)
+        accounts, hashes = (os.path.join(examples.uri, name) for name in (_ACCOUNTS, _HASHES))
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         # StatisticsGen hands it on, and AnomalyGate goes by it.
         examples.span = source.span()
@@ -74,27 +79,51 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
             write = functools.partial(_write, source=source, uri=examples.uri, accounts=accounts)
             _ = pieces | "Write" >> beam.Map(write, survey=beam.pvalue.AsSingleton(survey))
+            if files := shares(origins):
+                _ = (
+                    pipeline
+                    | "Files" >> beam.Create(list(enumerate(files)), reshuffle=False)
+                    | "SpreadFiles" >> beam.Reshuffle()
+                    | "Hash" >> beam.MapTuple(functools.partial(write_contents, hashes))
+                )
         partial = os.path.join(examples.uri, PARTIAL)
         if fileio.exists(partial):
             fileio.rmtree(partial)
+        collect_sources(hashes, origins, examples.uri)
         intake = collect(accounts, examples.uri)
+        _check_unchanged(query, data, source)
         intake.check(data.bad_rows, data.max_bad_fraction, where(data))
-        payload_format = exec_properties.get(standard_component_specs.OUTPUT_DATA_FORMAT_KEY)
-        examples_utils.set_payload_format(
-            examples, payload_format or example_gen_pb2.FORMAT_TF_EXAMPLE
-        )
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
 
 
 def _source(
-    input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]
+    input_dict: dict[str, list[types.Artifact]], query: Query
 ) -> tuple[DataConfig, DataSource]:
-    inputs = example_gen_pb2.Input()
-    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], inputs)
-    query = json.loads(inputs.splits[0].pattern)
-    data: DataConfig = TypeAdapter(DataConfig).validate_python(query["data"])
+    data: DataConfig = query.data
     if isinstance(data, BigQueryConfig):
         data = data.written_to(artifact_utils.get_split_uri(input_dict[ROWS], ROWS))
-    return data, make_source(data, query.get("label_values"))
+    return data, make_source(data, query.label_values)
+
+
+def _origins(query: Query, source: DataSource) -> list[Origin]:
+    """Returns what the rows come from; those of BigQuery from a query, and the files of its rows.
+
+    What the tables were is said by the execution of BigQueryExampleGen.
+    """
+    asked = isinstance(query.data, BigQueryConfig)
+    first = [Origin("query", query.data.query.strip())] if asked else []
+    return [*first, *source.origins()]
+
+
+def _check_unchanged(query: Query, data: DataConfig, source: DataSource) -> None:
+    """Holds the data to what they were when the node began, which the cache goes by.
+
+    Raises:
+        DataError: if they have changed since.
+    """
+    if query.fingerprint and source.fingerprint() != query.fingerprint:
+        found = "data that were changed while they were read"
+        raise DataError.at(where(data), found, "data that stay as they are; run again")
 
 
 def _write(

@@ -12,7 +12,7 @@ import os
 import posixpath
 import tarfile
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from components.example_gen.file_access import (
     size_of,
     told,
 )
-from components.example_gen.source import DataError
+from components.example_gen.source import DataError, Origin
 
 _DEEPEST = 4
 """How many folders below the root are looked into: more than any layout has, so that a link that
@@ -66,6 +66,14 @@ class Files(abc.ABC):
     @abc.abstractmethod
     def fingerprint(self) -> str:
         """Returns a hash of the names, sizes and times of change of what is read."""
+
+    @abc.abstractmethod
+    def origins(self, paths: Sequence[str], as_one: bool = False) -> list[Origin]:
+        """Returns what holds the files of these paths.
+
+        Args:
+            as_one: the folder rather than each file in it.
+        """
 
     def where(self, path: str) -> str:
         """Returns how to name a file to a person."""
@@ -115,6 +123,11 @@ class Folder(Files):
                 digest.update(f"{entry.path}\0{entry.size}\0{changed}\n".encode(errors="replace"))
         return digest.hexdigest()[:16]
 
+    def origins(self, paths: Sequence[str], as_one: bool = False) -> list[Origin]:
+        if as_one:
+            return [Origin("folder", self.root, paths)]
+        return [Origin("file", self.where(path)) for path in paths]
+
     def where(self, path: str) -> str:
         return os.path.join(self.root, path)
 
@@ -160,6 +173,9 @@ class Archive(Files):
     def fingerprint(self) -> str:
         text = f"{size_of(self.root)}\0{changed_at(self.root)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def origins(self, paths: Sequence[str], as_one: bool = False) -> list[Origin]:
+        return [Origin("file", self.root)]
 
     def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
         """Yields the members that are not hidden, each while the archive stands at it."""

@@ -33,7 +33,7 @@ from components.example_gen.file_access import (
 )
 from components.example_gen.image_folder import COLUMNS
 from components.example_gen.row_source import RowSource
-from components.example_gen.source import BadRow, DataError, Row
+from components.example_gen.source import BadRow, DataError, Origin, Row
 
 _HOME = "http://yann.lecun.com/exdb/mnist/"
 _SPLITS = {"train": ("train", "eval"), "t10k": ("test",)}
@@ -104,6 +104,9 @@ class IdxSource(RowSource):
             name = os.path.basename(path)
             digest.update(f"{name}\0{size_of(path)}\0{changed_at(path)}\n".encode())
         return digest.hexdigest()[:16]
+
+    def origins(self) -> Sequence[Origin]:
+        return [Origin("file", path) for path in itertools.chain(*self._parts.values())]
 
     def row_counts(self) -> Mapping[Sequence[str], int]:
         return {_SPLITS[part]: count for part, count in self._counts.items()}

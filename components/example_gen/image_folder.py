@@ -21,7 +21,7 @@ from typing import NamedTuple
 from components.example_gen.config import SPLITS, ImageFolderConfig
 from components.example_gen.files import Entry, Files, open_files
 from components.example_gen.row_source import RowSource
-from components.example_gen.source import BadRow, DataError, Row
+from components.example_gen.source import BadRow, DataError, Origin, Row
 
 COLUMNS = ("image", "label")
 HOME_OF_CIFAR10 = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -71,6 +71,9 @@ class ImageFolderSource(RowSource):
 
     def fingerprint(self) -> str:
         return self._files.fingerprint()
+
+    def origins(self) -> Sequence[Origin]:
+        return self._files.origins(sorted(self._layout.pictures), as_one=True)
 
     def row_counts(self) -> Mapping[Sequence[str], int]:
         return Counter(self._splits(place.split) for place in self._layout.pictures.values())

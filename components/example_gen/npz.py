@@ -21,7 +21,7 @@ from components.example_gen.file_access import changed_at, resolved, size_of
 from components.example_gen.npz_arrays import StoredArray, chunks, stored_arrays
 from components.example_gen.npz_values import Fault, Missing, values
 from components.example_gen.row_source import RowSource
-from components.example_gen.source import BadRow, DataError, Row
+from components.example_gen.source import BadRow, DataError, Origin, Row
 
 _SPLIT_NAMES = {"train": "train", "eval": "eval", "val": "eval", "valid": "eval", "test": "test"}
 _NAME = re.compile(rf"(.+)_({'|'.join(_SPLIT_NAMES)})")
@@ -76,6 +76,9 @@ class NpzSource(RowSource):
     def fingerprint(self) -> str:
         text = f"{size_of(self._path)}\0{changed_at(self._path)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def origins(self) -> Sequence[Origin]:
+        return [Origin("file", self._path)]
 
     def row_counts(self) -> Mapping[Sequence[str], int]:
         return {

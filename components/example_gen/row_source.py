@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from components.example_gen.config import SplitsConfig
-from components.example_gen.source import BadRow, Batch, DataSet, DataSource, Row
+from components.example_gen.source import BadRow, Batch, DataSet, DataSource, Origin, Row
 from components.example_gen.splitting import digests, hashed
 
 _BATCH_ROWS = 1000
@@ -72,6 +72,9 @@ class RowsAsPiece(DataSource):
 
     def fingerprint(self) -> str:
         return self.rows_source.fingerprint()
+
+    def origins(self) -> Sequence[Origin]:
+        return self.rows_source.origins()
 
     def row_counts(self) -> Mapping[Sequence[str], int]:
         return self.rows_source.row_counts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from components.example_gen.columns import COLUMNS
 from components.example_gen.config import SPLITS, SklearnConfig
 from components.example_gen.row_source import RowSource
-from components.example_gen.source import Row
+from components.example_gen.source import Origin, Row
 
 
 class SklearnSource(RowSource):
@@ -32,6 +33,10 @@ class SklearnSource(RowSource):
     def fingerprint(self) -> str:
         """Returns nothing: the data change with the library, and its version is in the code's."""
         return ""
+
+    def origins(self) -> Sequence[Origin]:
+        version = f"scikit-learn {importlib.metadata.version('scikit-learn')}"
+        return [Origin("dataset", self._dataset, version=version)]
 
     def row_counts(self) -> Mapping[Sequence[str], int]:
         target = load_columns(self._dataset, self._limit)[self.columns[-1]]

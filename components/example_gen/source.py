@@ -22,6 +22,24 @@ class DataError(ValueError):
         return cls(f"{where}: {found}; allowed: {allowed}")
 
 
+class Origin(NamedTuple):
+    """What rows come from, as far as it is known without reading it.
+
+    Attributes:
+        kind: `file`, `folder`, `dataset` (one that a library brings) or `query`.
+        name: the path, the data set's name, or the text of the query.
+        paths: of a folder, the files in it that are read, as they lie under it.
+        span: the number of the span that a file belongs to; None where there are none.
+        version: of the library.
+    """
+
+    kind: str
+    name: str
+    paths: Sequence[str] = ()
+    span: int | None = None
+    version: str = ""
+
+
 class Row(NamedTuple):
     """One example to be.
 
@@ -97,6 +115,17 @@ class DataSet(abc.ABC):
     @abc.abstractmethod
     def fingerprint(self) -> str:
         """Returns a text that changes when the data do."""
+
+    @abc.abstractmethod
+    def origins(self) -> Sequence[Origin]:
+        """Returns all that the rows come from; ExampleGen puts down what it held when read.
+
+        Files by their paths where each means something to a person, one folder where they are
+        thousands.
+
+        Raises:
+            DataError: if the files cannot be listed.
+        """
 
 
 class DataSource(DataSet):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import sys
 
 from components.example_gen.file_access import matching, resolved, told
 from components.example_gen.source import DataError
@@ -70,11 +71,37 @@ def latest_spans(path: str, window: int, last: int | str | None = None) -> dict[
     if last is not None:
         end = last if isinstance(last, int) else _days(datetime.date.fromisoformat(last))
         if end not in versions or isinstance(last, int) == ("{YYYY}" in path):
-            known = [_shown(path, span) for span in sorted(versions)]
+            known = [str(span_name(path, span)) for span in sorted(versions)]
             allowed = f"null, or one of {', '.join(known[-_SHOWN:])}"
             raise DataError.at(path, f"no span {last}", allowed)
         versions = {span: version for span, version in versions.items() if span <= end}
     return {span: found[span, versions[span]] for span in sorted(versions)[-window:]}
+
+
+def spans_between(path: str, first: int | str, last: int | str) -> dict[int | str, list[str]]:
+    """Returns the paths of the spans from the first to the last, both included, oldest first.
+
+    Args:
+        path: a pattern.
+        first, last: numbers, or dates as ISO 8601 has them; spans of these need not be there.
+
+    Raises:
+        DataError: if there is none, or the pattern's spans are named otherwise.
+    """
+    for name in (first, last):
+        if isinstance(name, int) == ("{YYYY}" in path):
+            allowed = "a date such as 2026-01-31" if "{YYYY}" in path else "a number"
+            raise DataError.at(path, f"span {name} wanted", allowed)
+    low, high = (
+        name if isinstance(name, int) else _days(datetime.date.fromisoformat(name))
+        for name in (first, last)
+    )
+    known = latest_spans(path, sys.maxsize)
+    found = {span_name(path, span): known[span] for span in known if low <= span <= high}
+    if not found:
+        names = ", ".join(str(span_name(path, span)) for span in [*known][-_SHOWN:])
+        raise DataError.at(path, f"no span from {first} to {last}", f"some of {names}")
+    return found
 
 
 def _span(match: re.Match[str]) -> int | None:
@@ -93,10 +120,14 @@ def _days(date: datetime.date) -> int:
     return (date - _FIRST_DAY).days
 
 
-def _shown(path: str, span: int) -> str:
-    """Returns a span as a configuration names it."""
+def span_name(path: str, span: int) -> int | str:
+    """Returns a span as a configuration names it: its number, or its date as ISO 8601 has it.
+
+    Args:
+        path: the pattern that it was found by.
+    """
     if "{SPAN}" in path:
-        return str(span)
+        return span
     return (_FIRST_DAY + datetime.timedelta(span)).isoformat()
 
 

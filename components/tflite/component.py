@@ -17,6 +17,7 @@ from tfx.types import artifact, artifact_utils, channel, component_spec, standar
 from tfx.types import standard_component_specs as specs
 from tfx.utils import path_utils
 
+from components import artifact_types
 from serving.lite.config import LiteConfig
 from serving.lite.export import export_lite
 from serving.lite.job import Job, LiteExportFailed
@@ -36,7 +37,7 @@ ACCEPTED = "accepted"
 class LiteModels(artifact.Artifact):
     """A folder of `<variant>.tflite` and the report on them, `lite.json`; empty if not exported."""
 
-    TYPE_NAME = "LiteModels"
+    TYPE_NAME = artifact_types.LITE_MODELS
 
 
 class TFLiteExportSpec(component_spec.ComponentSpec):

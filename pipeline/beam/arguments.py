@@ -16,12 +16,14 @@ from pipeline.beam.config import (
     PortableConfig,
     SparkConfig,
 )
-from pipeline.beam.running_mode import IN_MEMORY, running_mode, usable_cores
+from pipeline.beam.running_mode import IN_MEMORY, usable_cores
 
 JOB_ENDPOINT = "TAPELINE_BEAM_JOB_ENDPOINT"
 ENVIRONMENT = "TAPELINE_BEAM_ENVIRONMENT"
 JOB_NAME = "TAPELINE_BEAM_JOB_NAME"
 WHEEL = "TAPELINE_BEAM_WHEEL"
+RUNNING_MODE = "TAPELINE_BEAM_RUNNING_MODE"
+WORKERS = "TAPELINE_BEAM_WORKERS"
 
 _JOB_TIMEOUT = 86400
 """Seconds. Beam's default of 60 ends every longer job with DEADLINE_EXCEEDED."""
@@ -34,26 +36,25 @@ worker takes seconds to start; one of a finished job holds its memory so long.""
 _SEND_NOTHING = "--sdk_container_image=unused"
 
 
-def beam_pipeline_args(beam: BeamConfig, data_bytes: int) -> list[Any]:
-    """Returns the options: texts, and TFX placeholders of `running_engine`'s variables.
-
-    Args:
-        data_bytes: size of the data's files; 0 where there are none.
-    """
+def beam_pipeline_args(beam: BeamConfig) -> list[Any]:
+    """Returns the options: texts, and TFX placeholders of `running_engine`'s variables."""
     if isinstance(beam, DirectConfig):
-        return _direct(beam, data_bytes)
+        return _direct(beam)
     if isinstance(beam, DataflowConfig):
         return _dataflow(beam)
     return _portable(beam)
 
 
-def _direct(beam: DirectConfig, data_bytes: int) -> list[Any]:
-    if running_mode(beam, data_bytes, usable_cores()) == IN_MEMORY:
+def _direct(beam: DirectConfig) -> list[Any]:
+    if beam.running_mode == IN_MEMORY:
         return []
+    # The size of the data decides, which nobody knows before the run.
+    mode = None if beam.running_mode == "auto" else beam.running_mode
+    workers = None if mode is None else str(beam.workers or usable_cores())
     return [
         "--runner=DirectRunner",
-        "--direct_running_mode=multi_processing",
-        f"--direct_num_workers={beam.workers or usable_cores()}",
+        _option("direct_running_mode", mode, RUNNING_MODE),
+        _option("direct_num_workers", workers, WORKERS),
         _SEND_NOTHING,
     ]
 

@@ -1,6 +1,6 @@
 """Keeps alive what the Beam components of a run need while the run goes on.
 
-    with running_engine(config.beam):
+    with running_engine(config.beam, config.data):
         ...  # run the nodes
 
 Every runner that launches nodes in its own process puts this around them.
@@ -16,7 +16,16 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipeline.beam.arguments import ENVIRONMENT, JOB_ENDPOINT, JOB_NAME, WHEEL
+from components.example_gen.config import DataConfig
+from components.example_gen.sources import make_source
+from pipeline.beam.arguments import (
+    ENVIRONMENT,
+    JOB_ENDPOINT,
+    JOB_NAME,
+    RUNNING_MODE,
+    WHEEL,
+    WORKERS,
+)
 from pipeline.beam.child import child_process
 from pipeline.beam.config import (
     BeamConfig,
@@ -25,23 +34,29 @@ from pipeline.beam.config import (
     FlinkConfig,
     PortableConfig,
 )
+from pipeline.beam.dead_workers import failing_with_dead_workers
 from pipeline.beam.processes import wait_for_port, worker_environment
+from pipeline.beam.running_mode import IN_MEMORY, files_bytes, running_mode, usable_cores
 
 _START = 120.0
 """Seconds. A process imports Beam in three on an idle machine."""
 
 
 @contextlib.contextmanager
-def running_engine(beam: BeamConfig) -> Iterator[None]:
+def running_engine(beam: BeamConfig, data: DataConfig) -> Iterator[None]:
     """Starts what the engine lacks, and tells the options of `beam_pipeline_args` where it is.
+
+    Args:
+        data: whose size decides how the direct engine works.
 
     Raises:
         EngineFailed: if a process does not start.
     """
     with contextlib.ExitStack() as stack:
         if isinstance(beam, DirectConfig):
+            stack.enter_context(failing_with_dead_workers())
             # Its worker processes are started by Beam, with this process' environment.
-            variables = worker_environment()
+            variables = {**worker_environment(), **_direct(beam, data)}
         elif isinstance(beam, PortableConfig) and beam.job_endpoint is None:
             variables = stack.enter_context(_local_portable())
         elif isinstance(beam, FlinkConfig):
@@ -55,6 +70,17 @@ def running_engine(beam: BeamConfig) -> Iterator[None]:
             variables = {}
         stack.enter_context(_environment(variables))
         yield
+
+
+def _direct(beam: DirectConfig, data: DataConfig) -> dict[str, str]:
+    """Chooses the running mode where it goes by the data."""
+    if beam.running_mode != "auto":
+        return {}
+    size = make_source(data).size() or files_bytes(getattr(data, "path", None))
+    cores = usable_cores()
+    mode = running_mode(beam, size, cores)
+    workers = 1 if mode == IN_MEMORY else beam.workers or cores
+    return {RUNNING_MODE: mode, WORKERS: str(workers)}
 
 
 @contextlib.contextmanager

@@ -16,10 +16,16 @@ SPLIT_FOLDERS = {"train": "train", "eval": "eval", "val": "eval", "test": "test"
 
 
 class TableFile(NamedTuple):
-    """A file, and the split that its folder says it is; None where no folder does."""
+    """A file of a table.
+
+    Attributes:
+        split: that its folder says it is; None where no folder does.
+        span: the number of the span that it belongs to; None where there are none.
+    """
 
     path: str
     split: str | None
+    span: int | None
 
 
 def table_files(config: TableConfig, suffixes: Sequence[str]) -> list[TableFile]:
@@ -30,10 +36,16 @@ def table_files(config: TableConfig, suffixes: Sequence[str]) -> list[TableFile]
     """
     allowed = f"a file, a folder of {' or '.join(suffixes)} files, or a pattern such as data/*"
     spans = spans_read(config)
-    paths = [path for found in spans.values() for path in found] if spans else [config.path]
-    if config.splits.by == "folder":
-        return [file for path in paths for file in _in_folders(path, suffixes, allowed)]
-    return [TableFile(file, None) for path in paths for file in list_files(path, suffixes, allowed)]
+    paths: list[tuple[int | None, str]] = [
+        (span, path) for span, places in spans.items() for path in places
+    ]
+    found: list[TableFile] = []
+    for span, path in paths or [(None, config.path)]:
+        if config.splits.by == "folder":
+            found += _in_folders(path, suffixes, allowed, span)
+        else:
+            found += [TableFile(file, None, span) for file in list_files(path, suffixes, allowed)]
+    return found
 
 
 def spans_read(config: TableConfig) -> dict[int, list[str]]:
@@ -50,7 +62,9 @@ def spans_read(config: TableConfig) -> dict[int, list[str]]:
     return {}
 
 
-def _in_folders(path: str, suffixes: Sequence[str], allowed: str) -> list[TableFile]:
+def _in_folders(
+    path: str, suffixes: Sequence[str], allowed: str, span: int | None
+) -> list[TableFile]:
     root = resolved(path)
     folders = {name: os.path.join(root, name) for name in SPLIT_FOLDERS}
     wanted = f"the folders {', '.join(SPLITS)}, since data.splits.by is folder"
@@ -63,7 +77,7 @@ def _in_folders(path: str, suffixes: Sequence[str], allowed: str) -> list[TableF
     if "eval" in folders and "val" in folders:
         raise DataError.at(root, "both eval and val", "one of them")
     return [
-        TableFile(file, SPLIT_FOLDERS[name])
+        TableFile(file, SPLIT_FOLDERS[name], span)
         for name, folder in folders.items()
         for file in list_files(folder, suffixes, allowed)
     ]

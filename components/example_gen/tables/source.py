@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from components.example_gen.config import SPLITS, ColumnType, TableConfig
 from components.example_gen.file_access import changed_at, size_of
-from components.example_gen.source import BadRow, Batch, DataError, DataSource
+from components.example_gen.source import BadRow, Batch, DataError, DataSource, Origin
 from components.example_gen.splitting import (
     TimeCounts,
     all_but,
@@ -123,6 +123,9 @@ class TableSource(DataSource):
             text = f"{file.path}\0{size_of(file.path)}\0{changed_at(file.path)}\n"
             digest.update(text.encode(errors="replace"))
         return digest.hexdigest()[:16]
+
+    def origins(self) -> Sequence[Origin]:
+        return [Origin("file", file.path, span=file.span) for file in self._files]
 
     def size(self) -> int:
         return sum(size_of(file.path) for file in self._files)

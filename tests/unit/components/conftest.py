@@ -84,17 +84,19 @@ def ingest():
     """Runs the executor of ExampleGen in a folder; returns the Examples artifact."""
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import standard_artifacts
+    from tfx.utils import proto_utils
 
-    from components.example_gen.component import SourceExampleGen
     from components.example_gen.executor import Executor
+    from components.example_gen.query import Query
 
-    def run(folder, data, label_values=None):
+    def run(folder, data, label_values=None, fingerprint=""):
         examples = standard_artifacts.Examples()
         examples.uri = str(folder)
         context = base_beam_executor.BaseBeamExecutor.Context(
             beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"]
         )
-        properties = dict(SourceExampleGen(data, "", "hash", label_values).exec_properties)
+        query = Query(data, "hash", label_values, fingerprint).to_proto()
+        properties = {"input_config": proto_utils.proto_to_json(query)}
         Executor(context).Do({}, {"examples": [examples]}, properties)
         return examples
 

@@ -223,7 +223,7 @@ def written(answers, monkeypatch, tmp_path):
             return pipeline | beam.Create(rows, reshuffle=False)
 
         monkeypatch.setattr(utils, "ReadFromBigQuery", read)
-        component = big_query_rows(config(), "0")
+        component = big_query_rows(config())
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / "rows")
         context = BaseBeamExecutor.Context(
@@ -248,6 +248,7 @@ def test_example_gen_when_tfx_has_read_the_rows_then_splits_labels_and_accounts_
 
     from components.example_gen.component import WrittenExampleGen
     from components.example_gen.intake import read_intake
+    from components.example_gen.provenance import read_sources
 
     rows = [{"fare": 10.0, "tip": 1.0 + i % 3, "payment": f"card {i}"} for i in range(60)]
     rows[7]["payment"] = None
@@ -269,6 +270,9 @@ def test_example_gen_when_tfx_has_read_the_rows_then_splits_labels_and_accounts_
     (bad,) = Path(examples.uri, "quarantine").glob("*")
     (line,) = map(json.loads, bad.read_text().splitlines())
     assert (line["column"], line["allowed"]) == ("fare", "a value, for the label 'generous'")
+    query, *read = read_sources(examples.uri)
+    assert (query.kind, query.name) == ("query", data.query.strip())
+    assert {source.name for source in read} == set(map(str, Path(rows_read.uri).glob("*/*.gz")))
     files = sorted(map(str, Path(examples.uri).glob("Split-*/*")))
     found = [
         tf.train.Example.FromString(record).features.feature
@@ -307,7 +311,26 @@ def test_graph_when_the_source_is_bigquery_then_tfx_reads_and_our_example_gen_go
     ]  # fmt: skip
     answers.changed += 1
     after = nodes()
-    assert dict(after["BigQueryExampleGen"].exec_properties) != dict(reader.exec_properties)
+    assert dict(after["BigQueryExampleGen"].exec_properties) == dict(reader.exec_properties)
     assert dict(after["ExampleGen"].exec_properties) == dict(example_gen.exec_properties)
     found = {node.pipeline_node.node_info.id for node in compile_pipeline(run, task).nodes}
     assert {"BigQueryExampleGen", "ExampleGen", "AnomalyGate"} <= found
+
+
+def test_driver_when_the_tables_change_then_the_query_is_another_to_the_cache(answers):
+    from components.example_gen import big_query
+    from components.example_gen.component import big_query_rows
+    from components.example_gen.driver import TablesDriver
+
+    node = big_query_rows(config())
+    assert node.driver_class is TablesDriver
+
+    def resolved():
+        big_query.plan.cache_clear()
+        return TablesDriver(None).resolve_exec_properties(dict(node.exec_properties), None, None)
+
+    before = resolved()
+    assert json.loads(before["input_config"])["splits"][0]["pattern"] == config().query
+    assert resolved() == before
+    answers.changed += 1
+    assert resolved()["input_config"] != before["input_config"]

@@ -1,11 +1,12 @@
 """ExampleGen: each row of a source in one split, the same ones again, and what the cache sees."""
 
-import json
+import re
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from tfx.types import artifact_utils
+from tfx.orchestration.portable.data_types import ExecutionInfo
+from tfx.types import artifact_utils, standard_artifacts
 
 from components.example_gen import sklearn_source
 from components.example_gen.component import SourceExampleGen
@@ -16,7 +17,9 @@ from components.example_gen.config import (
     SklearnConfig,
     SplitsConfig,
 )
+from components.example_gen.driver import SourceDriver
 from components.example_gen.examples import intake_of, to_example
+from components.example_gen.query import AS_CONFIGURED, SPAN_WANTED
 from components.example_gen.sklearn_source import load_columns, rows
 from components.example_gen.source import DataError
 from components.example_gen.sources import make_source
@@ -62,9 +65,9 @@ def test_executor_when_run_then_every_row_is_in_exactly_one_split(written):
     assert len(found) == 120
 
 
-def test_executor_when_run_then_leaves_nothing_but_the_splits_and_their_account(artifact_of_data):
+def test_executor_when_run_then_leaves_nothing_but_the_splits_and_their_accounts(artifact_of_data):
     assert sorted(path.name for path in Path(artifact_of_data.uri).iterdir()) == sorted(
-        ["intake.json", *(f"Split-{split}" for split in SPLITS)]
+        ["intake.json", "sources.json", *(f"Split-{split}" for split in SPLITS)]
     )
 
 
@@ -101,27 +104,80 @@ def test_split_of_a_row_when_other_rows_come_in_another_order_then_is_the_same(
         }
 
 
+def resolved(component, span=AS_CONFIGURED):
+    """What the cache compares of the node: its parameters and output after the driver."""
+    properties = {**component.exec_properties, SPAN_WANTED: span}
+    info = ExecutionInfo(
+        exec_properties=properties, output_dict={"examples": [standard_artifacts.Examples()]}
+    )
+    return SourceDriver(None).run(info)
+
+
 def test_component_when_data_or_code_differ_then_so_do_its_properties():
-    """Its properties are what the cache compares."""
-    base = SourceExampleGen(DATA, "a", code="1").exec_properties
-    assert SourceExampleGen(DATA, "a", code="1").exec_properties == base
+    base = resolved(SourceExampleGen(DATA, code="1"))
+    assert resolved(SourceExampleGen(DATA, code="1")) == base
     for changed in (
-        SourceExampleGen(DATA, "a", code="2"),
-        SourceExampleGen(DATA, "b", code="1"),
-        SourceExampleGen(DATA.model_copy(update={"limit": 119}), "a", code="1"),
-        SourceExampleGen(DATA.model_copy(update={"dataset": "digits"}), "a", code="1"),
-        SourceExampleGen(DATA.model_copy(update={"splits": SplitsConfig()}), "a", code="1"),
+        SourceExampleGen(DATA, code="2"),
+        SourceExampleGen(DATA.model_copy(update={"limit": 119}), code="1"),
+        SourceExampleGen(DATA.model_copy(update={"dataset": "digits"}), code="1"),
+        SourceExampleGen(DATA.model_copy(update={"splits": SplitsConfig()}), code="1"),
     ):
-        assert changed.exec_properties != base
+        assert resolved(changed) != base
 
 
-def test_component_when_made_then_its_splits_have_the_shares_of_the_config():
-    properties = SourceExampleGen(DATA, "", code="1").exec_properties
-    assert json.loads(properties["output_config"])["split_config"]["splits"] == [
-        {"name": "train", "hash_buckets": 50},
-        {"name": "eval", "hash_buckets": 20},
-        {"name": "test", "hash_buckets": 30},
-    ]
+@pytest.fixture
+def spans(tmp_path):
+    """A component that reads CSV files by the day, and writes one."""
+
+    def write(day, text="a,b\n1,2\n"):
+        (tmp_path / f"{day}.csv").write_text(text)
+
+    write("2026-01-01")
+    write("2026-01-02")
+    path = str(tmp_path / "{YYYY}-{MM}-{DD}.csv")
+    return SourceExampleGen(CsvConfig(source="csv", path=path, label="b"), code="1"), write
+
+
+def test_driver_when_a_span_comes_then_the_same_component_reads_another(spans):
+    component, write = spans
+    before = resolved(component)
+    assert resolved(component) == before
+    assert resolved(component, "2026-01-02") == before
+    (example,) = before.output_artifacts["examples"].artifacts
+    assert example.custom_properties["span"].int_value == 20455
+    assert example.custom_properties["input_fingerprint"].string_value
+    write("2026-01-03")
+    after = resolved(component)
+    assert after != before
+    assert after.output_artifacts["examples"].artifacts[0].custom_properties["span"].int_value == (
+        20456
+    )
+    assert resolved(component, "2026-01-02") == before
+
+
+def test_driver_when_a_file_changes_then_the_data_are_others_to_the_cache(spans):
+    component, write = spans
+    before = resolved(component)
+    write("2026-01-02", "a,b\n1,2\n3,4\n")
+    assert resolved(component) != before
+
+
+@pytest.mark.parametrize(
+    ("span", "found"),
+    [
+        ("2026-01-09", "no span 2026-01-09; allowed: null, or one of 2026-01-01, 2026-01-02"),
+        ("monday", "span 'monday' wanted; allowed: a number, or a date such as 2026-01-31"),
+    ],
+)
+def test_driver_when_the_span_is_not_there_then_says_which_are(spans, span, found):
+    with pytest.raises(DataError, match=re.escape(found)):
+        resolved(spans[0], span)
+
+
+def test_driver_when_the_data_have_no_spans_then_wants_none():
+    found = "breast_cancer: span 3 wanted; allowed: none: the data have no spans"
+    with pytest.raises(DataError, match=found):
+        resolved(SourceExampleGen(DATA, code="1"), "3")
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ class Gate:
         why: str | None = None,
         features: Mapping[str, Any] | None = None,
         columns: Sequence[str] | None = None,
+        knows_run: bool = True,
     ) -> Span:
         """Returns what went through.
 
@@ -91,6 +92,7 @@ class Gate:
             why: accepts what the gate finds.
             features: what the tabular task reads, as its options.
             columns: that are read, by the task or for slices; None: all.
+            knows_run: False as on Kubeflow, which tells an executor nothing of the run.
 
         Raises:
             AnomaliesFound: if it did not.
@@ -128,7 +130,10 @@ class Gate:
             at = f"2026-01-01T00:00:{self._runs:02}+00:00"
             write_acceptance(self.run_folders / run_id, Acceptance("ada@lab", why, at, run_id))
         context = BaseBeamExecutor.Context(
-            beam_pipeline_args=[], pipeline_run_id=run_id, tmp_dir=str(self._root), unique_id="0"
+            beam_pipeline_args=[],
+            pipeline_run_id=run_id if knows_run else None,
+            tmp_dir=str(self._root),
+            unique_id="0",
         )
         Executor(context).Do(
             {

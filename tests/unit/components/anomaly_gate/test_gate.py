@@ -55,6 +55,12 @@ def test_gate_when_a_distribution_has_shifted_then_stops_it(gate, rows, first):
     assert 0.1 < float(expected[2]) < float(found["found"])
 
 
+def test_gate_when_it_is_told_of_no_run_then_stops_data_all_the_same(gate, rows, first):
+    shifted = rows(1, size=rows(1)["size"] + 1.5)
+    (found,) = stops(gate.stopped(shifted, first, knows_run=False))
+    assert (found["feature"], found["rule"]) == ("size", "drift")
+
+
 def test_gate_when_shares_of_categories_have_shifted_then_stops_it_and_names_which(
     gate, rows, first
 ):

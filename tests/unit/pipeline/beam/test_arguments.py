@@ -12,11 +12,12 @@ from pipeline.beam.arguments import (
     ENVIRONMENT,
     JOB_ENDPOINT,
     JOB_NAME,
+    RUNNING_MODE,
     WHEEL,
+    WORKERS,
     beam_pipeline_args,
 )
 from pipeline.beam.config import BeamConfig
-from pipeline.beam.running_mode import MANY_BYTES
 
 DATAFLOW = {
     "engine": "dataflow",
@@ -32,8 +33,8 @@ FLINK = {
 }
 
 
-def _arguments(section: dict, data_bytes: int = 0) -> list:
-    return beam_pipeline_args(TypeAdapter(BeamConfig).validate_python(section), data_bytes)
+def _arguments(section: dict) -> list:
+    return beam_pipeline_args(TypeAdapter(BeamConfig).validate_python(section))
 
 
 def _options(arguments: list[str]) -> dict:
@@ -52,15 +53,35 @@ def _options(arguments: list[str]) -> dict:
         logging.getLogger("apache_beam.options.pipeline_options").removeHandler(handler)
 
 
-def test_direct_when_the_data_are_small_then_has_no_options_as_ever():
-    assert _arguments({"engine": "direct"}, 8) == []
-    assert _arguments({"engine": "direct"}) == []
+def test_direct_when_in_memory_then_has_no_options():
+    assert _arguments({"engine": "direct", "running_mode": "in_memory"}) == []
 
 
-def test_direct_when_the_data_are_large_then_has_several_processes():
-    options = _options(_arguments({"engine": "direct", "workers": 5}, MANY_BYTES))
+def test_direct_when_the_size_of_the_data_decides_then_the_run_says_how(monkeypatch):
+    from tfx.dsl.compiler.placeholder_utils import (
+        ResolutionContext,
+        resolve_placeholder_expression,
+    )
+    from tfx.orchestration.portable.data_types import ExecutionInfo
+
+    arguments = _arguments({"engine": "direct"})
+    context = ResolutionContext(exec_info=ExecutionInfo())
+    monkeypatch.setenv(RUNNING_MODE, "multi_processing")
+    monkeypatch.setenv(WORKERS, "5")
+    texts = [
+        text if isinstance(text, str) else resolve_placeholder_expression(text.encode(), context)
+        for text in arguments
+    ]
+    options = _options(texts)
     assert options["direct_running_mode"] == "multi_processing"
     assert options["direct_num_workers"] == 5
+
+
+def test_direct_when_several_processes_are_asked_for_then_has_them():
+    section = {"engine": "direct", "running_mode": "multi_processing", "workers": 3}
+    options = _options(_arguments(section))
+    assert options["direct_running_mode"] == "multi_processing"
+    assert options["direct_num_workers"] == 3
 
 
 def test_flink_when_all_addresses_are_given_then_sends_jobs_there():

@@ -10,16 +10,21 @@ import time
 import pytest
 from pydantic import TypeAdapter
 
-from pipeline.beam.arguments import ENVIRONMENT, JOB_ENDPOINT
+from components.example_gen.config import SklearnConfig
+from pipeline.beam import running_mode
+from pipeline.beam.arguments import ENVIRONMENT, JOB_ENDPOINT, RUNNING_MODE, WORKERS
 from pipeline.beam.checks import listens
 from pipeline.beam.config import BeamConfig
 from pipeline.beam.engine import running_engine
 from pipeline.beam.processes import EngineFailed, wait_for_port, worker_environment
 
+DATA = SklearnConfig(dataset="digits", label="digit")
+DIRECT = TypeAdapter(BeamConfig).validate_python({"engine": "direct", "workers": 5})
+
 
 def test_portable_when_the_run_goes_on_then_two_processes_listen_and_else_none():
     portable = TypeAdapter(BeamConfig).validate_python({"engine": "portable"})
-    with running_engine(portable):
+    with running_engine(portable, DATA):
         addresses = [os.environ[JOB_ENDPOINT], os.environ[ENVIRONMENT]]
         assert all(listens(address) for address in addresses)
     assert not any(listens(address) for address in addresses)
@@ -50,7 +55,7 @@ def test_workers_environment_names_no_library_of_this_python(monkeypatch):
 def test_direct_when_workers_are_started_by_beam_then_they_inherit_the_same(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     before = os.environ.get("PYTHONPATH")
-    with running_engine(TypeAdapter(BeamConfig).validate_python({"engine": "direct"})):
+    with running_engine(DIRECT, DATA):
         assert str(tmp_path) in os.environ["PYTHONPATH"].split(os.pathsep)
     assert os.environ.get("PYTHONPATH") == before
 
@@ -71,3 +76,18 @@ def test_engine_when_a_process_never_listens_then_does_not_wait_for_ever(tmp_pat
         process.kill()
         process.wait()
     assert time.monotonic() - began < 60
+
+
+def test_direct_when_the_data_are_small_then_works_in_this_process(monkeypatch):
+    with running_engine(DIRECT, DATA):
+        assert (os.environ[RUNNING_MODE], os.environ[WORKERS]) == ("in_memory", "1")
+    assert RUNNING_MODE not in os.environ
+
+
+def test_direct_when_the_data_are_large_then_has_several_processes(monkeypatch, tmp_path):
+    from components.example_gen.config import CsvConfig
+
+    monkeypatch.setattr(running_mode, "MANY_BYTES", 10)
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n3,4\n")
+    with running_engine(DIRECT, CsvConfig(source="csv", path=str(tmp_path), label="b")):
+        assert (os.environ[RUNNING_MODE], os.environ[WORKERS]) == ("multi_processing", "5")
