@@ -1,0 +1,183 @@
+"""What may be freed of a pipeline's root, and why the rest is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.collection.books import Books, Execution
+from pipeline.collection.folders import TRASH, Sizes, is_inside, newest_change
+from pipeline.collection.needs import Needs, ServedVersion, needs, runs_behind
+from pipeline.collection.runs import Run, find_runs, kept_runs
+from trainer_module.checkpoint_root import INPUT_CACHE, used_by
+
+ARTIFACT, CHECKPOINTS, INPUT, RUN = "artifacts", "checkpoints", "input cache", "run folders"
+LEFTOVERS = "leftovers"
+KINDS = (ARTIFACT, CHECKPOINTS, INPUT, RUN, LEFTOVERS)
+
+_TOO_NEW = "newer than --older-than"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder, or a file, that is freed or kept.
+
+    Attributes:
+        artifacts: ids of what lies there.
+        why: it is kept; [] if it is freed.
+        bytes: that removing it frees.
+    """
+
+    kind: str
+    path: Path
+    artifacts: Sequence[int] = ()
+    why: Sequence[str] = field(default=())
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is freed, and what is kept."""
+
+    freed: Sequence[Folder]
+    kept: Sequence[Folder]
+
+    @property
+    def bytes(self) -> int:
+        return sum(folder.bytes for folder in self.freed)
+
+
+def make_plan(
+    root: Path,
+    books: Books,
+    served: Sequence[ServedVersion],
+    keep_runs: int,
+    older_than: float = 0.0,
+) -> Plan:
+    """Decides; changes nothing.
+
+    Args:
+        root: the pipeline's folder.
+        served: every version that there is.
+        keep_runs: how many of the newest runs are kept whole.
+        older_than: seconds that something must have been left alone for.
+    """
+    runs = find_runs(root / "runs", books.runs)
+    kept = kept_runs(runs, keep_runs)
+    needed = needs(books, served, kept)
+    found = [
+        *_artifacts(root, books, needed),
+        *_leftovers(root, books, kept),
+        *_checkpoints(root, books, runs, kept, keep_runs),
+        *_run_folders(runs, kept, runs_behind(books, needed)),
+    ]
+    deadline = time.time() - older_than
+    decided = [_if_old(folder, deadline) for folder in found if is_inside(root, folder.path)]
+    return Plan(
+        _with_bytes([folder for folder in decided if not folder.why]),
+        [folder for folder in decided if folder.why],
+    )
+
+
+def _artifacts(root: Path, books: Books, needed: Needs) -> Iterator[Folder]:
+    """Yields the folders of live artifacts."""
+    by_uri: dict[str, list[int]] = {}
+    for artifact in books.live():
+        by_uri.setdefault(artifact.uri, []).append(artifact.id)
+    holding = {
+        str(parent) for uri, ids in by_uri.items() if any(map(needed.get, ids))
+        for parent in Path(uri).parents
+    }  # fmt: skip
+    for uri, ids in by_uri.items():
+        path = Path(uri)
+        if is_inside(root / "artifacts", path) and path.exists():
+            why = [text for number in ids for text in needed.get(number, ())]
+            if uri in holding:
+                why.append("what lies in it")
+            yield Folder(ARTIFACT, path, ids, list(dict.fromkeys(why)))
+
+
+def _leftovers(root: Path, books: Books, kept: Mapping[str, str]) -> Iterator[Folder]:
+    """Yields what executions wrote and never published, and what an earlier collection left."""
+    live = {artifact.uri for artifact in books.live()}
+    known = {(found.node, str(found.id)): found for found in books.executions.values()}
+    for node in _inner(root / "artifacts"):
+        for output in _inner(node):
+            if output.name == ".system":
+                yield Folder(LEFTOVERS, output)
+                continue
+            for path in _inner(output):
+                execution = known.get((node.name, path.name))
+                # What the books know nothing of may be another's.
+                if str(path) not in live and execution is not None:
+                    yield Folder(LEFTOVERS, path, why=_of_unfinished(execution, kept))
+    if (root / TRASH).is_dir():
+        yield Folder(LEFTOVERS, root / TRASH)
+
+
+def _of_unfinished(execution: Execution, kept: Mapping[str, str]) -> list[str]:
+    why = kept.get(execution.run_id)
+    return [why] if why is not None and not execution.is_finished else []
+
+
+def _checkpoints(
+    root: Path, books: Books, runs: Sequence[Run], kept: Mapping[str, str], keep_runs: int
+) -> Iterator[Folder]:
+    began = min((run.began for run in runs[:keep_runs]), default=0.0)
+    recent = f"changed since the oldest of the newest {keep_runs} runs began"
+    for path in _inner(root / "checkpoints"):
+        if path.name == INPUT_CACHE:
+            for cached in sorted(path.iterdir()):
+                why = [recent] if newest_change(cached) >= began else []
+                yield Folder(INPUT, cached, why=why)
+            continue
+        users = _trainings(books, used_by(path))
+        if users:
+            why = [kept[user.run_id] for user in users if user.run_id in kept]
+        else:
+            why = [recent] if newest_change(path) >= began else []
+        yield Folder(CHECKPOINTS, path, why=list(dict.fromkeys(why)))
+
+
+def _trainings(books: Books, numbers: Sequence[str]) -> list[Execution]:
+    """Returns executions by their numbers, and those that got the same from the cache."""
+    known = [books.executions.get(int(number)) for number in numbers if number.isdecimal()]
+    trained = [execution for execution in known if execution is not None]
+    outputs = {n for execution in trained for ids in execution.outputs.values() for n in ids}
+    return [*trained, *(maker for output in outputs for maker in books.makers(output))]
+
+
+def _run_folders(
+    runs: Sequence[Run], kept: Mapping[str, str], behind: Mapping[str, Sequence[str]]
+) -> Iterator[Folder]:
+    for run in runs:
+        if run.folder is not None:
+            own = [kept[run.run_id]] if run.run_id in kept else []
+            why = list(dict.fromkeys([*own, *behind.get(run.run_id, ())]))
+            yield Folder(RUN, run.folder, why=why)
+
+
+def _inner(folder: Path) -> list[Path]:
+    """Returns the folders in a folder; links to some are none."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def _if_old(folder: Folder, deadline: float) -> Folder:
+    if folder.why or folder.path.name == TRASH or newest_change(folder.path) <= deadline:
+        return folder
+    return Folder(folder.kind, folder.path, folder.artifacts, [_TOO_NEW])
+
+
+def _with_bytes(folders: Iterable[Folder]) -> list[Folder]:
+    listed, sizes = list(folders), Sizes()
+    for folder in listed:
+        sizes.add(folder.path)
+    freed = sizes.freed()
+    return [
+        Folder(folder.kind, folder.path, folder.artifacts, bytes=freed.get(folder.path, 0))
+        for folder in listed
+    ]

@@ -1,0 +1,87 @@
+"""The runs of a pipeline, and which of them what they made is kept for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.report import CACHED, CHECKED, NOT_BLESSED, PUSHED, SUMMARY_FILE
+from pipeline.run_folder import CONFIG_FILE, REQUEST_FILE
+
+_FINISHED = (PUSHED, CACHED, NOT_BLESSED, CHECKED)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run.
+
+    Attributes:
+        folder: None if it was removed: then it cannot be resumed.
+        began: seconds since 1970.
+        is_finished: whether it came to its end, with a model pushed or not.
+        asked: its configuration and what else it was asked for, as text.
+    """
+
+    run_id: str
+    folder: Path | None
+    began: float
+    is_finished: bool
+    asked: str
+
+
+def find_runs(folder: Path, began: Mapping[str, float]) -> list[Run]:
+    """Returns the runs, newest first.
+
+    Args:
+        folder: of the runs' folders.
+        began: when each run of the metadata began, by its id.
+    """
+    there = {path.name: path for path in folder.glob("*") if path.is_dir()}
+    runs = [_run(name, there.get(name), began.get(name)) for name in {*there, *began}]
+    return sorted(runs, key=lambda run: (run.began, run.run_id), reverse=True)
+
+
+def kept_runs(runs: Sequence[Run], newest: int) -> dict[str, str]:
+    """Returns why a run is kept, by its id.
+
+    A run that did not end can be resumed, until a later one that was asked for the same has ended.
+
+    Args:
+        runs: newest first.
+        newest: how many of these are kept whatever became of them.
+    """
+    kept = {}
+    ended: set[str] = set()
+    for place, run in enumerate(runs):
+        if place < newest:
+            kept[run.run_id] = f"run {run.run_id}, of the newest {newest}"
+        elif run.folder is not None and not run.is_finished and run.asked not in ended:
+            kept[run.run_id] = f"run {run.run_id}, which can be resumed"
+        if run.is_finished:
+            ended.add(run.asked)
+    return kept
+
+
+def _run(name: str, folder: Path | None, began: float | None) -> Run:
+    if folder is None:
+        return Run(name, None, began or 0.0, False, "")
+    summary = _json(folder / SUMMARY_FILE)
+    config = folder / CONFIG_FILE
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    return Run(
+        name,
+        folder,
+        folder.stat().st_mtime if began is None else began,
+        summary.get("status") in _FINISHED,
+        f"{text}\0{_json(folder / REQUEST_FILE)}",
+    )
+
+
+def _json(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
