@@ -1,0 +1,1 @@
+"""What the monitoring that people have already reads of a run."""

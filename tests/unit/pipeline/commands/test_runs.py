@@ -1,0 +1,134 @@
+"""`tapeline runs`: which are listed, and what one of them tells."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands.runs import runs
+from pipeline.config_file import ConfigError
+from pipeline.events import events_of_run
+from pipeline.report import FAILED, NOT_BLESSED, PUSHED, Node, Summary
+from pipeline.run_folder import find_run
+from trainer_module.progress import emit
+
+JANUARY_1ST = 1_767_225_600
+DAY = 86_400
+
+
+@pytest.fixture
+def add_run(tmp_path: Path):
+    """Makes a run that began some days into 2026, in UTC."""
+
+    def add(pipeline: str, run_id: str, day: float, status: str | None, **fields) -> Path:
+        folder = tmp_path / "runs" / pipeline / "runs" / run_id
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(f"name: {pipeline}\n")
+        began = JANUARY_1ST + day * DAY
+        os.utime(folder / "config.yaml", (began, began))
+        if status is not None:
+            Summary(status, run_id, str(folder), **fields).write()
+        return folder
+
+    return add
+
+
+@pytest.fixture
+def four(add_run) -> None:
+    """Their ids do not sort as they began: schedulers have their own."""
+    add_run("digits", "z", 0, PUSHED, metrics={"class/accuracy": 0.98}, seconds=64.7)
+    add_run("digits", "y", 1, FAILED, error={"node": "Trainer", "cause": "no"})
+    add_run("trips", "x", 2, NOT_BLESSED)
+    add_run("digits", "w", 3, None)
+
+
+@pytest.fixture
+def show(tmp_path, monkeypatch, capsys):
+    """Runs the command where `runs` is, and returns the lines that it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(run: str | None = None, **options) -> list[str]:
+        runs(run, **options)
+        return capsys.readouterr().out.splitlines()
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("options", "listed"),
+    [
+        ({}, "zyxw"),
+        ({"run": "runs"}, "zyxw"),
+        ({"pipeline": "digits"}, "zyw"),
+        ({"status": "failed"}, "y"),
+        ({"status": "interrupted"}, "w"),
+        ({"last": 1, "pipeline": "digits"}, "w"),
+        ({"since": "2026-01-02T12:00:00+00:00"}, "xw"),
+        ({"since": "1m"}, ""),
+    ],
+)
+def test_runs_when_filtered_then_are_those_oldest_first(four, show, options, listed):
+    assert [json.loads(line)["run_id"] for line in show(**options, as_json=True)] == [*listed]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"status": "fine"}, "--status: found fine; allowed: pushed, cached"),
+        ({"since": "lately"}, "--since: found lately; .*30m, 12h, 7d, 2w"),
+        ({"root": Path("nowhere")}, "--root: found nowhere, no folder"),
+    ],
+)
+def test_runs_when_a_filter_is_none_then_is_refused(four, show, options, error):
+    with pytest.raises(ConfigError, match=error):
+        show(**options)
+
+
+def test_run_when_it_ended_well_then_shows_nodes_and_closing_lines(add_run, show):
+    add_run(
+        "digits", "z", 0, PUSHED,
+        nodes=[Node("ExampleGen", "cached", 0.1), Node("Trainer", "done", 19.5)],
+        rows={"train": 7, "test": 3}, metrics={"class/accuracy": 0.98},
+        blessing={"blessed": True, "reason": "0.98 >= 0.96"}, servable="/srv/digits/7",
+    )  # fmt: skip
+    lines = show("z")
+    assert lines[0] == "digits  run z  pushed  began 2026-01-01T00:00:00Z"
+    assert "Trainer            done      19.5 s" in lines
+    assert "read       10 rows: 7 train, 3 test" in lines
+    assert "decided    blessed: 0.98 >= 0.96" in lines
+    assert "pushed     /srv/digits/7" in lines
+
+
+def test_run_when_it_failed_then_shows_the_cause_and_the_command_to_go_on(add_run, show):
+    error = {"node": "Trainer", "cause": "ValueError: no"}
+    folder = add_run("digits", "y", 1, FAILED, error=error, nodes=[Node("Trainer", FAILED, 2.0)])
+    for run in ("y", str(folder)):
+        lines = show(run)
+        assert "Trainer            failed     2.0 s" in lines
+        assert "failed     Trainer: ValueError: no" in lines
+        assert lines[-1].startswith("go on")
+        assert lines[-1].endswith(f" resume {folder}")
+
+
+def test_run_when_killed_then_its_events_tell_how_far_it_came(add_run, show):
+    folder = add_run("digits", "w", 3, None)
+    with events_of_run(folder, "digits"):
+        emit("node_begin", node="ExampleGen")
+        emit("node_end", node="ExampleGen", seconds=1.5, state="done")
+        emit("node_begin", node="Trainer")
+    (line,) = show("w", as_json=True)
+    found = json.loads(line)
+    assert found["nodes"] == [{"name": "ExampleGen", "state": "done", "seconds": 1.5}]
+    assert (found["status"], found["error"]) == ("interrupted", None)
+    assert any("killed, or still going" in line for line in show("w"))
+
+
+def test_find_run_when_none_is_named_then_is_the_last_to_begin(four, tmp_path):
+    root = tmp_path / "runs"
+    assert find_run(None, root).name == "w"
+    assert find_run("x", root) == root / "trips" / "runs" / "x"
+    with pytest.raises(ConfigError, match="found nothing, no run"):
+        find_run(None, tmp_path / "empty")
