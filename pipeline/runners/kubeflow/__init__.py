@@ -1,0 +1,1 @@
+"""Runs a pipeline on Kubeflow: a pipeline specification whose steps are containers."""
