@@ -39,6 +39,27 @@ with CapturedOutput():
     raise SystemExit("refused")
 """
 
+FULL_LOG = """
+import sys
+from pathlib import Path
+from pipeline.output import CapturedOutput
+
+with CapturedOutput() as output:
+    output.log_to(Path("/dev/full"))
+    print("line of a library")
+    sys.stdout.write("never flushed")
+    print("answer", file=output.stdout)
+print("after")
+"""
+
+ANSWER = """
+from pipeline.output import CapturedOutput
+
+with CapturedOutput() as output:
+    print("answer", file=output.stdout)
+    print("more", file=output.stdout)
+"""
+
 
 def python(program: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -91,3 +112,41 @@ def test_terminal_when_the_run_is_refused_then_is_restored_and_nothing_is_left(t
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "refused\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_log_when_its_disk_is_full_then_loses_lines_and_fails_nothing(tmp_path) -> None:
+    done = python(FULL_LOG, tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "answer\nafter\n", "")
+
+
+def test_log_when_it_cannot_hold_the_early_output_then_says_so(tmp_path) -> None:
+    opening = "with CapturedOutput() as output:\n"
+    early = FULL_LOG.replace(opening, f"{opening}    print('early', flush=True)\n")
+    done = python(early, tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "OSError: [Errno 28] No space left on device"
+
+
+def test_answer_when_the_disk_of_stdout_is_full_then_comes_out_on_stderr(tmp_path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", ANSWER],
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "answer\nmore\n")
+
+
+def test_answer_when_nobody_reads_it_any_more_then_ends_the_run_as_it_would(tmp_path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"input()\n{ANSWER}"],
+        cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate("\n") == (None, "")
+    assert process.returncode == 0
