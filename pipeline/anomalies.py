@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from serving.atomic_files import replace_text
+
 ANOMALIES_FILE = "anomalies.json"
 """The verdict, in the run's folder."""
 
@@ -29,7 +31,7 @@ def accept(run_dir: Path, why: str) -> None:
 def write_anomalies(run_dir: Path, verdict: Mapping[str, Any]) -> None:
     """Writes the verdict into the run's folder."""
     text = json.dumps(verdict, indent=1, ensure_ascii=False) + "\n"
-    (run_dir / ANOMALIES_FILE).write_text(text, encoding="utf-8")
+    replace_text(run_dir / ANOMALIES_FILE, text)
 
 
 def shown(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -67,15 +69,18 @@ def acceptance_text(acceptance: Mapping[str, str]) -> str:
     return f"by {acceptance['by']}: {_one_line(acceptance['why'])}"
 
 
-def answers(command: Sequence[str], schema_path: str | None) -> list[str]:
+def answers(
+    command: Sequence[str], configuration: Sequence[str], schema_path: str | None
+) -> list[str]:
     """Returns what may be done about data that were stopped.
 
     Args:
-        command: that runs the pipeline: program, `run`, configuration and overrides.
+        command: that runs the pipeline, or goes on with the run.
+        configuration: the file and the overrides.
         schema_path: of the reviewed schema; None if it is inferred.
     """
-    program, _, *configuration = command
-    review = [program, "schema", "freeze" if schema_path is None else "diff", *configuration]
+    verb = "freeze" if schema_path is None else "diff"
+    review = [command[0], "schema", verb, *configuration]
     return [
         f"accept     {shlex.join(command)} --accept-anomalies 'WHY'",
         f"review     {shlex.join(review)}",

@@ -30,6 +30,7 @@ from pipeline.data_checks import (
     split_problems,
 )
 from pipeline.modules import find_module
+from pipeline.monitor.prometheus import monitor_problems
 from trainer_module.tasks import SHORT_NAMES, dotted_path
 
 if TYPE_CHECKING:
@@ -49,11 +50,13 @@ def check_inputs(config: RunConfig, source: Source) -> None:
     problems = [
         *_folder_problems(source, "root", config.pipeline_root),
         *(_folder_problems(source, "serve.root", config.serving_root) if config.serve.root else ()),
+        *_temporary_problems(source),
         *data_problems(config, make_source(config.data), source),
         *schema_problems(config, source),
         *_validate_problems(config, source),
         *_task_problems(source, config.task.name),
         *engine_problems(config.beam, source),
+        *monitor_problems(config, source),
     ]
     if problems:
         raise ConfigError(*problems)
@@ -182,7 +185,10 @@ def _training_problems(config: RunConfig, source: Source, task: Task) -> list[Pr
 
 
 def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
-    """Tries to make a folder where `folder` will be, and takes it back."""
+    """Tries to make a folder where `folder` will be, and takes it back.
+
+    What is in it already may be another user's.
+    """
     allowed = "a folder that can be written"
     existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not existing.is_dir():
@@ -197,6 +203,20 @@ def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
         return []
     except OSError as error:  # too long a name, say
         return [source.problem(key, f"{folder}: {error.strerror}", allowed)]
+    return [
+        source.problem(key, f"{inner}, which cannot be written", allowed)
+        for inner in sorted(folder.iterdir())
+        if inner.is_dir() and not os.access(inner, os.W_OK | os.X_OK)
+    ]
+
+
+def _temporary_problems(source: Source) -> list[Problem]:
+    """Finds the folder that Beam and TFX put into what they need for a moment."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        allowed = "a folder with room that can be written"
+        return [source.problem("(TMPDIR)", str(error), allowed)]
     return []
 
 

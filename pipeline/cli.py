@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from pipeline import __version__
-from pipeline.anomalies import acceptance_text
-from pipeline.commands.arguments import Config, Set
+from pipeline.commands.arguments import AcceptAnomalies, AsJson, Config, Set, Wait, reason
+from pipeline.commands.backfill import backfill
 from pipeline.commands.check import check
+from pipeline.commands.compile import compile_
+from pipeline.commands.events import events
+from pipeline.commands.explain_cache import explain_cache
+from pipeline.commands.gc import gc as gc_
 from pipeline.commands.init import init
 from pipeline.commands.labels import promote, rollback
+from pipeline.commands.lineage import lineage
+from pipeline.commands.node import finish, node
 from pipeline.commands.predict import predict
 from pipeline.commands.request_sample import request_sample
+from pipeline.commands.resume import resume
+from pipeline.commands.runs import runs
+from pipeline.commands.schedule import schedule_app
 from pipeline.commands.schema import schema_app
 from pipeline.commands.serve import serve
+from pipeline.commands.submit import submit
 from pipeline.commands.tflite import tflite
 from pipeline.commands.tune_batching import tune_batching
 from pipeline.commands.versions import versions
-from pipeline.config_file import ConfigError, Problem
+from pipeline.config_file import ConfigError
+from pipeline.metadata.errors import MetadataError
 
 app = typer.Typer(
     name="tapeline",
@@ -63,10 +72,7 @@ def run(
         bool,
         typer.Option("--no-cache", help="Run every node again; a finished training is exported."),
     ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="End stdout with one line of JSON; the display to stderr."),
-    ] = False,
+    as_json: AsJson = False,
     fast_dev_run: Annotated[
         bool,
         typer.Option("--fast-dev-run", help="Train three steps: does everything work?"),
@@ -78,38 +84,38 @@ def run(
     eager: Annotated[
         bool, typer.Option("--eager", help="Train without graphs: breakpoints work in the step.")
     ] = False,
-    accept_anomalies: Annotated[
-        Optional[str],
-        typer.Option(metavar="WHY", help="Go on with data that the gate stops; on record."),
-    ] = None,
+    accept_anomalies: AcceptAnomalies = None,
+    wait: Wait = 0.0,
 ) -> None:
     """Run a pipeline: read, check, transform, train, evaluate, push.
 
     A run that was killed or failed goes on where it was when it is started again: finished nodes
-    come from the cache, training from its last checkpoint.
+    come from the cache, training from its last checkpoint. `tapeline resume` does the same under
+    the run's own id.
 
     Example: tapeline run configs/digits.yaml --set train.seed=1
     """
+    from pipeline.run import Asked
     from pipeline.run import run as run_pipeline
 
-    if accept_anomalies is not None and not accept_anomalies.strip():
-        raise ConfigError(Problem("run", "--accept-anomalies", "no reason", "why, in a few words"))
+    asked = Asked(as_json, reason(accept_anomalies), wait)
     overrides = [
         *(set_ or []),
         *(["train.debug.fast_dev_run=true"] if fast_dev_run else []),
         *([f"train.debug.overfit_batches={overfit_batches}"] if overfit_batches else []),
         *(["train.debug.eager=true"] if eager else []),
     ]
-    try:
-        code = run_pipeline(config, overrides, not no_cache, as_json, accept_anomalies)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        code = 130
-    raise typer.Exit(code)
+    raise typer.Exit(run_pipeline(config, overrides, not no_cache, asked))
 
 
 app.command()(init)
 app.command()(check)
+app.command()(resume)
+app.command()(backfill)
+app.command("compile")(compile_)
+app.command()(node)
+app.command()(finish)
+app.command("gc")(gc_)
 app.add_typer(schema_app, name="schema")
 app.command()(predict)
 app.command()(versions)
@@ -119,33 +125,12 @@ app.command()(serve)
 app.command()(request_sample)
 app.command()(tune_batching)
 app.command()(tflite)
-
-
-@app.command()
-def runs(
-    root: Annotated[
-        Path, typer.Argument(metavar="[ROOT]", help="The `root` of the configurations.")
-    ] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """List the runs under a root, oldest first: how each ended, its metrics, what it pushed."""
-    from pipeline.report import past_runs
-
-    if not root.is_dir():
-        raise ConfigError(Problem("runs", "ROOT", f"{root}, no folder", "the root of a run"))
-    for found in past_runs(root):
-        if as_json:
-            print(json.dumps(found))
-            continue
-        took = f"{found['seconds']:6.1f} s" if found["seconds"] is not None else "       -"
-        figures = "  ".join(
-            f"{name} {'nan' if value is None else format(value, '.4f')}"
-            for name, value in found["metrics"].items()
-        )
-        line = f"{found['pipeline']:<16} {found['run_id']}  {found['status']:<11} {took}  {figures}"
-        if found["acceptance"]:
-            line += f"  anomalies accepted {acceptance_text(found['acceptance'])}"
-        print(line.rstrip())
+app.command()(events)
+app.command()(lineage)
+app.command()(explain_cache)
+app.command()(runs)
+app.command()(submit)
+app.add_typer(schedule_app, name="schedule")
 
 
 @app.command()
@@ -172,6 +157,9 @@ def main() -> None:
     except ConfigError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
+    except MetadataError as error:
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 

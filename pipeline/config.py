@@ -13,6 +13,9 @@ from components.evaluator.config import EvaluateConfig
 from components.example_gen.config import DataConfig
 from components.schema_file.config import SchemaConfig
 from pipeline.beam.config import BeamConfig, DirectConfig
+from pipeline.metadata.config import MetadataConfig, SqliteConfig
+from pipeline.monitor.config import MonitorConfig
+from pipeline.orchestration import OrchestrationConfig
 from serving.config import ServeConfig
 from serving.lite.config import LiteConfig
 from trainer_module.config import TaskConfig, TrainConfig
@@ -51,6 +54,9 @@ class RunConfig(_Section):
     serve: ServeConfig = ServeConfig()
     lite: LiteConfig | None = Field(None, description="null: no TF Lite variants are made")
     beam: BeamConfig = DirectConfig()
+    metadata: MetadataConfig = SqliteConfig()
+    orchestration: OrchestrationConfig = OrchestrationConfig()
+    monitor: MonitorConfig = MonitorConfig()
 
     @property
     def pipeline_root(self) -> Path:

@@ -17,11 +17,23 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from pipeline.anomalies import acceptance_text, anomaly_lines
+from pipeline.lineage import EARLIER, SKIPPED
 from pipeline.report import CACHED, CHECKED, FAILED, NOT_BLESSED, STOPPED, Node, Summary
 from trainer_module.progress import LOGGER_NAME
 
 _LOOKUPS = ("AcceptedData", "Baseline", "WarmStart")
 """Nodes that look something up in the metadata: no work that one waits for, or that is cached."""
+
+
+_LOOKS = {
+    "done": ("green", "✓"),
+    CACHED: ("cyan", "="),
+    EARLIER: ("cyan", "="),
+    SKIPPED: ("yellow", "-"),
+    FAILED: ("red", "✗"),
+    STOPPED: ("yellow", "■"),
+}
+"""Color and mark of a node's state."""
 
 
 class Display(logging.Handler, abc.ABC):
@@ -251,8 +263,7 @@ def _lite_lines(lite: dict[str, Any]) -> list[str]:
 
 
 def _node_line(node: Node) -> Text:
-    color = {"done": "green", CACHED: "cyan", FAILED: "red", STOPPED: "yellow"}[node.state]
-    mark = {"done": "✓", CACHED: "=", FAILED: "✗", STOPPED: "■"}[node.state]
+    color, mark = _LOOKS[node.state]
     return Text.assemble(
         (f"{mark} ", color),
         f"{node.name:<18} ",

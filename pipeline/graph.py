@@ -9,19 +9,11 @@ from pathlib import Path
 # takes twice as long.
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.dsl.components.base.base_component import BaseComponent
-from tfx.dsl.components.common.resolver import Resolver
-from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
-    LatestBlessedModelStrategy,
-)
-from tfx.orchestration import metadata
+from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
-from tfx.types import Channel
-from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing, Schema
 
 from components.anomaly_gate.component import AnomalyGate
-from components.anomaly_gate.strategy import AcceptedDataStrategy, GateVerdict
-from components.baseline import BaselineStrategy
 from components.batched import Evaluator, StatisticsGen, Transform
 from components.example_gen.component import (
     SourceExampleGen,
@@ -29,7 +21,6 @@ from components.example_gen.component import (
     big_query_rows,
 )
 from components.example_gen.config import BigQueryConfig, DataConfig
-from components.example_gen.sources import make_source
 from components.pusher.component import Pusher
 from components.pusher.model_card import CardSettings
 from components.schema_file.component import SchemaFile
@@ -37,11 +28,11 @@ from components.schema_gen import SchemaGen
 from components.tflite.component import TFLiteExport
 from components.trainer.component import Trainer
 from pipeline.beam.arguments import beam_pipeline_args
-from pipeline.beam.running_mode import files_bytes
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.lite import lite_labels, lite_metrics
-from pipeline.source_hash import source_hash
+from pipeline.lookups import Lookups, MetadataLookups
+from pipeline.source_hash import library_versions, source_hash
 from trainer_module.config import TrainerSettings
 from trainer_module.tasks import dotted_path
 from trainer_module.tasks.base import Task
@@ -50,7 +41,9 @@ GATE = "AnomalyGate"
 PREPROCESSING_FN = "trainer_module.preprocessing.preprocessing_fn"
 
 
-def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipeline:
+def build_pipeline(
+    config: RunConfig, task: Task, to_gate: bool = False, lookups: Lookups | None = None
+) -> Pipeline:
     """Returns the graph of a run.
 
     A hash of the source that a node runs is among its parameters, so that TFX's cache, which
@@ -59,7 +52,9 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
     Args:
         task: the task that `config` names; tells the heads to evaluate and where its code is.
         to_gate: leave out all that comes after AnomalyGate. What is left is the same to the cache.
+        lookups: of earlier runs; None: in ML Metadata.
     """
+    lookups = lookups or MetadataLookups()
     root = config.pipeline_root
     task_module = type(task).__module__
     features_module = type(task).preprocessing_fn.__module__
@@ -68,8 +63,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
     columns = None if read is None else sorted({*read, *config.evaluate.slices})
     task_path, options = dotted_path(config.task.name), config.preprocessing_options(task)
 
-    source = make_source(config.data)
-    readers, example_gen = _example_gen(config.data, source.fingerprint(), task)
+    readers, example_gen = _example_gen(config.data, task)
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
     if config.schema.path is None:
         schema_gen = SchemaGen(
@@ -85,14 +79,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
     scope = _data_scope(config)
-    accepted = Resolver(
-        strategy_class=AcceptedDataStrategy,
-        config={"scope": scope},
-        candidate=statistics_gen.outputs["statistics"],
-        statistics=Channel(type=ExampleStatistics),
-        schema=Channel(type=Schema),
-        verdict=Channel(type=GateVerdict),
-    ).with_id("AcceptedData")
+    accepted = lookups.accepted_data(statistics_gen.outputs["statistics"], scope)
     gate = AnomalyGate(
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
@@ -124,11 +111,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         # Everything that learns from the data comes after Transform.
         transform.add_upstream_node(gate)
     # Which blessed model is the last is looked up before the training adds one of its own.
-    last_blessed = Resolver(
-        strategy_class=LatestBlessedModelStrategy,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id("WarmStart")
+    last_blessed = lookups.last_blessed()
     code = source_hash("trainer_module.run_fn", task_module)
     trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
@@ -144,12 +127,7 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         ),
         base_model=last_blessed.outputs["model"] if config.train.warm_start else None,
     )
-    baseline = Resolver(
-        strategy_class=BaselineStrategy,
-        candidate=trainer.outputs["model"],
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id("Baseline")
+    baseline = lookups.baseline(trainer.outputs["model"])
     evaluator = Evaluator(
         examples=example_gen.outputs["examples"],
         example_splits=["test"],
@@ -157,19 +135,38 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         baseline_model=baseline.outputs["model"],
         eval_config=eval_config(config.evaluate, task),
     )
-    pusher = Pusher(
-        model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
-        model_run=trainer.outputs["model_run"],
-        serving_root=str(config.serving_root),
-        model_name=config.model_name,
-        data=config.data.model_dump(mode="json"),
-        serve=config.serve,
-        card=CardSettings(task=config.task, evaluate=config.evaluate, code=code),
-        evaluation=evaluator.outputs["evaluation"],
-        schema=schema_gen.outputs["schema"],
-        statistics=statistics_gen.outputs["statistics"],
-    )
+    # What leaves the pipeline: nodes that are skipped where the model is not blessed.
+    with Cond(evaluator.outputs["blessing"].future()[0].custom_property("blessed") == 1):
+        pusher = Pusher(
+            model=trainer.outputs["model"],
+            model_blessing=evaluator.outputs["blessing"],
+            model_run=trainer.outputs["model_run"],
+            serving_root=str(config.serving_root),
+            model_name=config.model_name,
+            data=config.data.model_dump(mode="json"),
+            serve=config.serve,
+            card=CardSettings(
+                task=config.task, evaluate=config.evaluate, code=code, libraries=library_versions()
+            ),
+            evaluation=evaluator.outputs["evaluation"],
+            schema=schema_gen.outputs["schema"],
+            statistics=statistics_gen.outputs["statistics"],
+        )
+        leaving: list[BaseComponent] = [pusher]
+        if config.lite is not None:
+            lite_export = TFLiteExport(
+                model=trainer.outputs["model"],
+                examples=example_gen.outputs["examples"],
+                model_blessing=evaluator.outputs["blessing"],
+                model_name=config.model_name,
+                lite=config.lite,
+                metrics=lite_metrics(config.evaluate, task),
+                labels=lite_labels(task),
+                code=source_hash("serving.lite.export", "serving.lite.worker"),
+            )
+            # Pusher holds the SavedModel to the trained model, this the files to the SavedModel.
+            lite_export.add_upstream_node(pusher)
+            leaving.append(lite_export)
     components = [
         *readers,
         example_gen,
@@ -178,52 +175,37 @@ def build_pipeline(config: RunConfig, task: Task, to_gate: bool = False) -> Pipe
         example_validator,
         accepted,
         gate,
+        *lookups.accepted_record(
+            statistics_gen.outputs["statistics"],
+            schema_gen.outputs["schema"],
+            gate.outputs["verdict"],
+            scope,
+        ),
         transform,
         *([last_blessed] if config.train.warm_start else []),
         trainer,
         baseline,
         evaluator,
-        pusher,
+        *leaving,
     ]
-    if config.lite is not None:
-        lite_export = TFLiteExport(
-            model=trainer.outputs["model"],
-            examples=example_gen.outputs["examples"],
-            model_blessing=evaluator.outputs["blessing"],
-            model_name=config.model_name,
-            lite=config.lite,
-            metrics=lite_metrics(config.evaluate, task),
-            labels=lite_labels(task),
-            code=source_hash("serving.lite.export", "serving.lite.worker"),
-        )
-        # Pusher holds the SavedModel to the trained model, this holds the files to the SavedModel.
-        lite_export.add_upstream_node(pusher)
-        components.append(lite_export)
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(root / "artifacts"),
         components=components[: components.index(gate) + 1] if to_gate else components,
         enable_cache=config.cache,
-        beam_pipeline_args=beam_pipeline_args(
-            config.beam, source.size() or files_bytes(getattr(config.data, "path", None))
-        ),
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            str(root / "metadata.sqlite")
-        ),
+        beam_pipeline_args=beam_pipeline_args(config.beam),
     )
 
 
-def _example_gen(
-    data: DataConfig, fingerprint: str, task: Task
-) -> tuple[list[BaseComponent], BaseComponent]:
+def _example_gen(data: DataConfig, task: Task) -> tuple[list[BaseComponent], BaseComponent]:
     """Returns ExampleGen, and the nodes that read rows for it, if it does not do so itself."""
     code = source_hash("components.example_gen.executor")
     if isinstance(data, BigQueryConfig):
-        reader = big_query_rows(data, fingerprint)
+        reader = big_query_rows(data)
         rows = reader.outputs["examples"]
         example_gen = WrittenExampleGen(rows, data, code, task.label_values)
         return [reader], example_gen.with_id("ExampleGen")
-    example_gen = SourceExampleGen(data, fingerprint, code, task.label_values)
+    example_gen = SourceExampleGen(data, code, task.label_values)
     return [], example_gen.with_id("ExampleGen")
 
 

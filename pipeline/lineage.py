@@ -11,6 +11,10 @@ _Execution = metadata_store_pb2.Execution
 _RAW_EXAMPLES = "raw_examples"
 
 CACHED, DONE = "cached", "done"
+EARLIER = "earlier"
+"""State of a node that a run had finished when it was resumed."""
+SKIPPED = "skipped"
+"""State of a node whose condition is false."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,7 @@ class Lineage:
 
     def node_state(self, node: str) -> str:
         """Returns `cached` if the node's outputs were reused or were in place, else `done`."""
-        execution = self._execution(node)
-        if execution.last_known_state == _Execution.CACHED:
+        if self._found(node).last_known_state == _Execution.CACHED:
             return CACHED
         pushed = [
             artifact.custom_properties["is_new"].int_value
@@ -80,15 +83,13 @@ class Lineage:
         ]
         return CACHED if pushed == [0] else DONE
 
-    def note(self, node: str, key: str, text: str) -> None:
-        """Sets a property of the node's execution."""
-        execution = self._execution(node)
-        execution.custom_properties[key].string_value = text
-        self._store.put_executions([execution])
-
     def outputs(self, node: str) -> list[Any]:
-        """Returns the artifacts that the node put out, newest last."""
-        execution = self._execution(node)
+        """Returns the artifacts that the node put out, newest last.
+
+        Raises:
+            LookupError: if it did not run.
+        """
+        execution = self._found(node)
         events = self._store.get_events_by_execution_ids([execution.id])
         ids = [
             event.artifact_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT
@@ -106,7 +107,8 @@ class Lineage:
                 return artifact
         raise LookupError(f"{node} has no {type_name} in this run")
 
-    def _execution(self, node: str) -> Any:
+    def execution(self, node: str) -> Any | None:
+        """Returns the node's last execution in this run; None if there is none."""
         context = self._store.get_context_by_type_and_name("node", f"{self._pipeline}.{node}")
         if context is not None:
             found = [
@@ -116,4 +118,10 @@ class Lineage:
             ]
             if found:
                 return max(found, key=lambda execution: execution.id)
-        raise LookupError(f"{node} did not run in this run")
+        return None
+
+    def _found(self, node: str) -> Any:
+        execution = self.execution(node)
+        if execution is None:
+            raise LookupError(f"{node} did not run in this run")
+        return execution

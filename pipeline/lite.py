@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_metadata import errors, metadata_store
-from ml_metadata.proto import metadata_store_pb2
+from ml_metadata import errors
 from pydantic import ValidationError
 
 from pipeline.config_file import ConfigError, Problem, load_config
 from pipeline.lineage import training_of
+from pipeline.metadata.config import SQLITE_FILE, SqliteConfig
+from pipeline.metadata.connection import place
+from pipeline.metadata.errors import MetadataError
+from pipeline.metadata.opening import open_mlmd
+from pipeline.metadata.recorded import recorded_metadata
 from pipeline.served_model import version_folder
 from serving.lite.config import VARIANTS, LiteConfig
 from serving.lite.job import Job
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.config import EvaluateConfig
     from trainer_module.tasks.base import Task
 
-METADATA_FILE, CONFIG_FILE = "metadata.sqlite", "config.yaml"
+CONFIG_FILE = "config.yaml"
 
 _DEPTH = 4
 """Folders from a pipeline's down to a model: artifacts/Trainer/model/<id>."""
@@ -101,16 +105,15 @@ def origin_of(version: Path) -> Origin:
     if not isinstance(uri, str) or len(Path(uri).parents) < _DEPTH:
         raise _unknown(version, "a version that does not say which run it comes from")
     pipeline_root = Path(uri).parents[_DEPTH - 1]
-    path = pipeline_root / METADATA_FILE
-    if not path.is_file():
+    metadata = recorded_metadata(pipeline_root)
+    path = pipeline_root / SQLITE_FILE
+    if isinstance(metadata, SqliteConfig) and not path.is_file():
         raise _unknown(version, f"no {path}, the metadata of the run that it comes from")
-    connection = metadata_store_pb2.ConnectionConfig()
-    connection.sqlite.filename_uri = str(path)
-    connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     try:
-        training = training_of(metadata_store.MetadataStore(connection), uri)
-    except (LookupError, RuntimeError, errors.StatusError) as error:
-        raise _unknown(version, f"{path}, which does not tell: {error}") from error
+        training = training_of(open_mlmd(metadata, pipeline_root, read_only=True), uri)
+    except (LookupError, MetadataError, errors.StatusError) as error:
+        where = place(metadata, pipeline_root)
+        raise _unknown(version, f"{where}, which does not tell: {error}") from error
     examples = Path(training.examples_uri)
     if not examples.is_dir():
         raise _unknown(version, f"no {examples}, the examples that it was trained on")

@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.artifact_types import GATE_VERDICT, LITE_MODELS
 from components.json_values import finite
+from pipeline.events import read_events
+from pipeline.run_folder import began_at
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -19,13 +22,22 @@ if TYPE_CHECKING:
 
 PUSHED, CACHED, NOT_BLESSED, FAILED = "pushed", "cached", "not_blessed", "failed"
 STOPPED, ANOMALIES, CHECKED = "stopped", "anomalies", "checked"
+UNENDED = "interrupted"
+"""Of a run that left no summary: it was killed, or is still going."""
+
+STATUSES = (PUSHED, CACHED, NOT_BLESSED, FAILED, STOPPED, ANOMALIES, CHECKED, UNENDED)
 
 SUMMARY_FILE = "summary.json"
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of a run; `state` is done, cached, failed or stopped, `seconds` its wall time."""
+    """A node of a run.
+
+    Attributes:
+        state: done, cached, earlier (before the run was resumed), skipped, failed or stopped.
+        seconds: its wall time.
+    """
 
     name: str
     state: str
@@ -60,14 +72,21 @@ class Summary:
         """Writes `summary.json` into the run's folder, whole or not at all."""
         path = Path(self.run_dir, SUMMARY_FILE)
         partial = path.with_suffix(".partial")
-        partial.write_text(self.to_json() + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        try:
+            partial.write_text(self.to_json() + "\n", encoding="utf-8")
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def summarize(
     config: RunConfig, task: Task, run_id: str, run_dir: Path, nodes: list[Node], seconds: float
 ) -> Summary:
-    """Reads the metadata and the artifacts of a run whose nodes all ended well."""
+    """Reads the metadata and the artifacts of a run whose nodes all ended well.
+
+    Nodes that only push a blessed model have no outputs where the model was not blessed.
+    """
     from components.evaluator.results import load_measurements
     from components.evaluator.verdict import checks
     from components.statistics import row_counts
@@ -78,21 +97,21 @@ def summarize(
         model_run = lineage.output("Trainer", "ModelRun")
         evaluation = lineage.output("Evaluator", "ModelEvaluation")
         blessing = lineage.output("Evaluator", "ModelBlessing")
-        pushed = lineage.output("Pusher", "PushedModel")
-        lite = lineage.output("TFLiteExport", "LiteModels") if config.lite else None
-        verdict = lineage.output("AnomalyGate", "GateVerdict")
+        blessed = bool(blessing.custom_properties["blessed"].int_value)
+        pushed = lineage.output("Pusher", "PushedModel") if blessed else None
+        exports = blessed and config.lite
+        lite = lineage.output("TFLiteExport", LITE_MODELS) if exports else None
+        verdict = lineage.output("AnomalyGate", GATE_VERDICT)
 
     candidate, baseline = load_measurements(evaluation.uri, task)
     held = checks(config.evaluate, candidate, baseline)
-    blessed = bool(blessing.custom_properties["blessed"].int_value)
-    is_pushed = bool(pushed.custom_properties["pushed"].int_value)
-    is_new = bool(pushed.custom_properties["is_new"].int_value)
+    is_new = pushed is not None and bool(pushed.custom_properties["is_new"].int_value)
     deciding = [check.text for check in held if check.passed == blessed]
     return Summary(
-        status=NOT_BLESSED if not blessed else PUSHED if is_new else CACHED,
+        status=NOT_BLESSED if pushed is None else PUSHED if is_new else CACHED,
         run_id=run_id,
         run_dir=str(run_dir),
-        servable=pushed.custom_properties["pushed_destination"].string_value if is_pushed else None,
+        servable=pushed and pushed.custom_properties["pushed_destination"].string_value,
         metrics=candidate.overall,
         slices=candidate.slices,
         blessing={
@@ -129,7 +148,7 @@ def summarize_check(
 
     with open_lineage(config, run_id) as lineage:
         statistics = lineage.output("StatisticsGen", "ExampleStatistics")
-        verdict = lineage.output("AnomalyGate", "GateVerdict")
+        verdict = lineage.output("AnomalyGate", GATE_VERDICT)
     return Summary(
         status=CHECKED,
         run_id=run_id,
@@ -144,14 +163,10 @@ def summarize_check(
 @contextlib.contextmanager
 def open_lineage(config: RunConfig, run_id: str) -> Iterator[Lineage]:
     """Opens the pipeline's metadata for what they know of a run."""
-    from tfx.orchestration import metadata
-
     from pipeline.lineage import Lineage
+    from pipeline.metadata.store import open_store
 
-    connection = metadata.sqlite_metadata_connection_config(
-        str(config.pipeline_root / "metadata.sqlite")
-    )
-    with metadata.Metadata(connection) as handle:
+    with open_store(config, read_only=True) as handle:
         yield Lineage(handle.store, config.name, run_id)
 
 
@@ -187,19 +202,16 @@ def _lite(uri: str) -> dict[str, Any] | None:
 
 
 def past_runs(root: Path) -> list[dict[str, Any]]:
-    """Returns the runs of every pipeline under `root`, oldest first, as their summaries say.
-
-    A run that was killed left no summary: its status is `interrupted`, or it is still going.
-    """
+    """Returns the runs of every pipeline under `root`, oldest first, as their summaries say."""
     found = []
     for folder in filter(Path.is_dir, root.glob("*/runs/*")):
-        path = folder / SUMMARY_FILE
-        summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        summary = _summary_values(folder)
         found.append(
             {
                 "pipeline": folder.parent.parent.name,
                 "run_id": folder.name,
-                "status": summary.get("status", "interrupted"),
+                "began": began_at(folder),
+                "status": summary.get("status", UNENDED),
                 "seconds": summary.get("seconds"),
                 "metrics": summary.get("metrics", {}),
                 "servable": summary.get("servable"),
@@ -207,4 +219,44 @@ def past_runs(root: Path) -> list[dict[str, Any]]:
                 "run_dir": str(folder),
             }
         )
-    return sorted(found, key=lambda run: run["run_id"])
+    return sorted(found, key=lambda run: (run["began"], run["run_id"]))
+
+
+def run_detail(run_dir: Path) -> dict[str, Any]:
+    """Returns all that a run left about itself, in plain JSON.
+
+    Of a run without a summary the events tell which nodes ended, and what failed.
+    """
+    found = {
+        "pipeline": run_dir.parent.parent.name,
+        "began": began_at(run_dir),
+        **asdict(Summary(UNENDED, run_dir.name, str(run_dir))),
+        **_summary_values(run_dir),
+        # It may have been moved since.
+        "run_dir": str(run_dir),
+    }
+    if found["status"] == UNENDED:
+        for event in read_events(run_dir):
+            if event["kind"] in ("node_end", "node_failed"):
+                state = event.get("state", FAILED)
+                found["nodes"].append(asdict(Node(event["node"], state, event["seconds"])))
+            if event["kind"] == "node_failed":
+                found["error"] = {"node": event["node"], "cause": event["cause"]}
+    return found
+
+
+def read_summary(run_dir: Path) -> Summary | None:
+    """Returns the summary of a run; None if it left none."""
+    values = _summary_values(run_dir)
+    if not values:
+        return None
+    nodes = [Node(**node) for node in values.pop("nodes")]
+    return Summary(**{**values, "run_dir": str(run_dir)}, nodes=nodes)
+
+
+def _summary_values(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / SUMMARY_FILE
+    if not path.is_file():
+        return {}
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values

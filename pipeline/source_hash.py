@@ -47,15 +47,16 @@ def source_hash(*modules: str) -> str:
         if find_module(module) is None:
             raise ModuleNotFoundError(f"no module {module!r} on the Python path", name=module)
         _collect(module, module.partition(".")[0], sources, followed)
-    digest = hashlib.sha256(library_versions().encode())
+    versions = " ".join(f"{name}={version}" for name, version in library_versions().items())
+    digest = hashlib.sha256(versions.encode())
     for name in sorted(sources):
         digest.update(f"{name}\0{sources[name]}\0".encode())
     return digest.hexdigest()[:16]
 
 
-def library_versions() -> str:
-    """Returns the versions of the libraries that decide what the code computes."""
-    return " ".join(f"{name}={importlib.metadata.version(name)}" for name in _LIBRARIES)
+def library_versions() -> dict[str, str]:
+    """Returns the versions of the libraries that decide what the code computes, by name."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def _collect(module: str, root_package: str, sources: dict[str, str], followed: set[str]) -> None:

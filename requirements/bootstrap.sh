@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes .venv from the locks: `sh requirements/bootstrap.sh run`, or `dev` with what tests need.
 # `bench` puts what benchmarks compare with into build/bench-packages, for use on top of .venv.
+# `kfp` makes an environment of its own, .venv-kfp: a current kfp and TFX do not go together.
+# `airflow` makes an environment of its own, .venv-airflow: Airflow and TFX do not go together.
 set -eu
 
 kind=${1:-run}
@@ -59,6 +61,18 @@ if [ -z "$python" ]; then
         exit 1
     fi
     python=3.10
+fi
+if [ "$kind" = kfp ]; then
+    is_310 .venv-kfp/bin/python || "$uv" venv -q --clear --python "$python" .venv-kfp
+    say "Installing the locked packages into .venv-kfp (80 MB) ..."
+    exec "$uv" pip sync -q --python .venv-kfp/bin/python --require-hashes --compile-bytecode \
+        requirements/kfp.txt
+fi
+if [ "$kind" = airflow ]; then
+    is_310 .venv-airflow/bin/python || "$uv" venv -q --clear --python "$python" .venv-airflow
+    say "Installing the locked packages into .venv-airflow (250 MB) ..."
+    exec "$uv" pip sync -q --python .venv-airflow/bin/python --require-hashes --compile-bytecode \
+        requirements/airflow.txt
 fi
 
 locks=requirements/tfx-1.16.txt

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.database_servers import INSTALL, SERVERS, MetadataBackend, Server
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -119,3 +121,40 @@ def typed() -> Callable[[str, Path], Finished]:
 def _finish(command: list[str], **options: Any) -> Finished:
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Callable[[str], Server]]:
+    """Returns the running server of a backend, started when it is first asked for."""
+    running: dict[str, Server] = {}
+
+    def start(name: str) -> Server:
+        if not SERVERS[name].is_installed():
+            pytest.skip(f"{name} is not installed: {INSTALL}")
+        if name not in running:
+            running[name] = SERVERS[name]()
+            running[name].start()
+        return running[name]
+
+    yield start
+    for server in running.values():
+        server.close()
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.databases),
+        pytest.param("mysql", marks=pytest.mark.databases),
+    ]
+)
+def metadata_backend(
+    request: pytest.FixtureRequest, database_server: Callable[[str], Server]
+) -> MetadataBackend:
+    """Where a test's metadata are: a file, and with `-m databases` an empty database of a server.
+
+    Its `sets` are arguments of a command, its `env` what the command needs to log in.
+    """
+    if request.param == "sqlite":
+        return MetadataBackend("sqlite")
+    return database_server(request.param).new_backend()

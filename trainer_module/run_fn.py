@@ -13,6 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.utils import io_utils
 
 from trainer_module import reference
+from trainer_module.checkpoint_root import INPUT_CACHE, note_use
 from trainer_module.config import TrainerSettings
 from trainer_module.config.job import DataConfig, Job
 from trainer_module.data.records import match_files
@@ -57,6 +58,8 @@ def run_fn(fn_args: FnArgs) -> None:
         base_model=base,
         label=settings.label,
     )
+    # The last part of an output's path is the number of the execution.
+    note_use(Path(job.folder), Path(fn_args.model_run_dir).name)
     result = run(job)
     assert result is not None, "this process is the chief, or has started the cluster"
     emit(
@@ -96,7 +99,7 @@ def _keep_logs(folder: str, model_run: str) -> None:
 
 def _cache(settings: TrainerSettings) -> str:
     """Returns the folder of what is kept of the files that are read, for every configuration."""
-    return os.path.join(settings.checkpoint_root, "input")
+    return os.path.join(settings.checkpoint_root, INPUT_CACHE)
 
 
 def _key(settings: TrainerSettings, data: DataConfig, base_model: str | None) -> str:

@@ -45,6 +45,9 @@ def _identity(card: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     yield "Task", task["name"]
     yield from ((f"Option {name}", value) for name, value in task["options"].items())
     yield "Code", card["code"]
+    if card["libraries"]:
+        versions = (f"{name} {version}" for name, version in card["libraries"].items())
+        yield "Libraries", ", ".join(versions)
     yield "Schema, SHA-256", card["schema_sha256"]
     yield "Run", card["lineage"]["run_id"]
     yield "Execution of the push", card["lineage"]["execution_id"]

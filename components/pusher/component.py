@@ -18,14 +18,15 @@ from tfx.types import standard_component_specs as specs
 from components.pusher.model_card import CardSettings, make_card, write_card
 from serving.config import ServeConfig
 from serving.servable_check import check_servable
-from serving.versions import publish
+from serving.versions import publish, read_manifest
 from serving.warmup import warmup_sizes, write_warmup_requests
 from trainer_module.reference import FILE_NAME as REFERENCE_FILE
 
 _ROOT, _MODEL_NAME, _DATA, _SERVE = "serving_root", "model_name", "data", "serve"
 _CARD = "card"
+_RUN_ID = "run_id"
 IS_NEW = "is_new"
-"""Property of the pushed model: 1 if this push made the version, 0 if it was there already."""
+"""Property of the pushed model: 1 if this run made the version, 0 if it was there already."""
 
 
 class PusherSpec(component_spec.ComponentSpec):
@@ -87,6 +88,7 @@ class Executor(tfx_executor.Executor):
         reference = Path(inputs[specs.MODEL_RUN_KEY].uri, REFERENCE_FILE)
         config = ServeConfig.model_validate_json(exec_properties[_SERVE])
         name, data = exec_properties[_MODEL_NAME], json.loads(exec_properties[_DATA])
+        run_id, execution_id = self._execution()
 
         def complete(folder: Path, digest: str) -> None:
             write_warmup_requests(folder, reference, warmup_sizes(config.batching), name)
@@ -98,7 +100,8 @@ class Executor(tfx_executor.Executor):
                 data,
                 CardSettings.model_validate_json(settings) if settings else None,
                 inputs,
-                *self._execution(),
+                run_id,
+                execution_id,
             )
             write_card(folder, card)
 
@@ -107,7 +110,12 @@ class Executor(tfx_executor.Executor):
             root=Path(exec_properties[_ROOT]),
             model_name=name,
             config=config,
-            manifest={"data": data, "model_artifact_id": model.id, "model_uri": model.uri},
+            manifest={
+                "data": data,
+                "model_artifact_id": model.id,
+                "model_uri": model.uri,
+                _RUN_ID: run_id,
+            },
             check=lambda folder: check_servable(folder, reference, config.tolerance),
             complete=complete,
         )
@@ -116,15 +124,18 @@ class Executor(tfx_executor.Executor):
             pushed_destination=str(publication.folder),
             pushed_version=publication.folder.name,
         )
-        pushed.set_int_custom_property(IS_NEW, int(publication.is_new))
+        # This run may have made it before it was killed.
+        is_own = run_id is not None and read_manifest(publication.folder).get(_RUN_ID) == run_id
+        pushed.set_int_custom_property(IS_NEW, int(publication.is_new or is_own))
 
     def _execution(self) -> tuple[str | None, int | None]:
         """Returns the ids of the run and of this execution in ML Metadata."""
         context = self._context
         if context is None:
             return None, None
-        unique_id = context._unique_id  # TFX has no other way to it
-        return context.pipeline_run_id, int(unique_id) if unique_id else None
+        # TFX has no other way to it. Where it is no number there is no ML Metadata of ours.
+        unique_id = str(context._unique_id)
+        return context.pipeline_run_id, int(unique_id) if unique_id.isdecimal() else None
 
 
 class Pusher(base_component.BaseComponent):

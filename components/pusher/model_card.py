@@ -38,6 +38,9 @@ class CardSettings(Section):
     task: TaskConfig
     evaluate: EvaluateConfig
     code: str = Field(description="hash of the source that trained it")
+    libraries: dict[str, str] = Field(
+        default_factory=dict, description="versions that the code computes by"
+    )
 
 
 def make_card(
@@ -71,6 +74,7 @@ def make_card(
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "task": settings and settings.task.model_dump(mode="json"),
         "code": settings and settings.code,
+        "libraries": settings.libraries if settings else {},
         "data": dict(data),
         "rows": row_counts(artifacts["statistics"].uri) if "statistics" in artifacts else {},
         "schema_sha256": _schema_hash(artifacts["schema"].uri) if "schema" in artifacts else None,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
-
 import typer
 
-from pipeline.commands.arguments import Config, Set
+from pipeline.commands.arguments import AsJson, Config, Set, Wait
 
 
 def check(
     config: Config,
     set_: Set = None,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="End stdout with one line of JSON; the display to stderr."),
-    ] = False,
+    as_json: AsJson = False,
+    wait: Wait = 0.0,
 ) -> None:
     """Read the data, compute their statistics, validate them; exit 3 if a run would stop.
 
@@ -24,11 +19,6 @@ def check(
 
     Example: tapeline check configs/breast_cancer.yaml
     """
-    from pipeline.run import run
+    from pipeline.run import Asked, run
 
-    try:
-        code = run(config, set_ or [], use_cache=True, as_json=as_json, to_gate=True)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        code = 130
-    raise typer.Exit(code)
+    raise typer.Exit(run(config, set_ or [], True, Asked(as_json, wait=wait), to_gate=True))

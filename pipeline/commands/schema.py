@@ -14,6 +14,7 @@ import typer
 
 from pipeline.commands.arguments import Config, Set
 from pipeline.config_file import ConfigError, Problem, Source, load_config
+from pipeline.metadata.connection import has_metadata
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -125,7 +126,7 @@ def _statistics(config: RunConfig, run_id: str | None) -> tuple[str, str]:
     if run_id is not None and run_id not in known:
         allowed = f"a run under {runs}, such as {known[0]}" if known else f"a run under {runs}"
         raise ConfigError(Problem("schema", "--data-run", run_id, allowed))
-    if (config.pipeline_root / "metadata.sqlite").is_file():
+    if has_metadata(config):
         with _quiet():
             from pipeline.report import open_lineage
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -242,6 +243,15 @@ def test_run_when_accepted_then_pushes_and_runs_shows_who_took_the_data_and_why(
     (line,) = [line for line in listed if summary["run_id"] in line]
     assert line.endswith(f"anomalies accepted by {acceptance['by']}: {why}")
     assert sum(why in line for line in listed) == 1
+
+    made = json.loads(tapeline("lineage", summary["servable"], "--json", cwd=folder).stdout)
+    assert (made["gate"]["accepted_by"], made["gate"]["accepted_why"]) == (acceptance["by"], why)
+    assert made["data"]["span"] == len(CHANGES) + 1
+    assert made["gate"]["compared_with"]["span"] == 1
+    (source,) = made["data"]["sources"]
+    path = folder / "spans" / str(made["data"]["span"]) / "trips.csv"
+    assert source["name"] == str(path)
+    assert source["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
     again = tapeline("check", "trips.yaml", "--json", cwd=folder)
     assert again.code == 0, again

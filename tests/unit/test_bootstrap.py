@@ -116,8 +116,30 @@ def test_bootstrap_for_benchmarks_leaves_the_environment_alone(machine):
     assert install.endswith("-r requirements/bench.txt")
 
 
+def test_bootstrap_for_airflow_makes_an_environment_of_its_own(machine):
+    machine.install_uv()
+    (machine.bin / "python3.10").symlink_to(sys.executable)
+    done = machine.bootstrap("airflow")
+    assert done.returncode == 0, done.stderr
+    venv, sync = machine.uv_calls
+    assert venv.endswith(" .venv-airflow")
+    assert "--python .venv-airflow/bin/python --require-hashes" in sync
+    assert sync.endswith(" requirements/airflow.txt")
+
+
+def test_bootstrap_for_submission_makes_an_environment_of_its_own(machine):
+    machine.install_uv()
+    (machine.bin / "python3.10").symlink_to(sys.executable)
+    done = machine.bootstrap("kfp")
+    assert done.returncode == 0, done.stderr
+    venv, sync = machine.uv_calls
+    assert venv == f"venv -q --clear --python {machine.bin / 'python3.10'} .venv-kfp"
+    assert "--python .venv-kfp/bin/python --require-hashes" in sync
+    assert sync.endswith(" requirements/kfp.txt")
+
+
 def test_locks_pin_every_package_by_version_and_hash(repository):
-    for name in ("tfx-1.16", "dev", "uv", "bench"):
+    for name in ("tfx-1.16", "dev", "uv", "bench", "airflow", "kfp"):
         lines = (repository / "requirements" / f"{name}.txt").read_text().splitlines()
         pinned = [line for line in lines if line and not line.startswith((" ", "#"))]
         assert pinned

@@ -42,6 +42,7 @@ SETTINGS = CardSettings(
         }
     ),
     code="c0de",
+    libraries={"tensorflow": "2.16.2", "tfx": "1.16.0"},
 )
 CANDIDATE = Measurement(
     {"class/accuracy": 0.95, "attribute/r2": math.nan},
@@ -109,6 +110,8 @@ def card(saved_model, artifacts, monkeypatch):
 def test_card_when_made_then_tells_the_origin_of_the_model(card, artifacts):
     found = card()
     assert (found["name"], found["digest"], found["code"]) == ("digits", "d1e5", "c0de")
+    assert found["libraries"] == SETTINGS.libraries
+    assert "| Libraries | tensorflow 2.16.2, tfx 1.16.0 |" in card_markdown(found)
     assert found["task"] == {"name": "digits", "options": {"filters": 8}}
     assert (found["data"], found["rows"]) == (DATA, ROWS)
     assert found["schema_sha256"] == hashlib.sha256(SCHEMA).hexdigest()

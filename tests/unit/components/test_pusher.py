@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
+from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types import channel, standard_artifacts
 
 from components.evaluator.config import EvaluateConfig
@@ -60,7 +61,7 @@ def push(tmp_path, artifact):
     model_run = artifact(standard_artifacts.ModelRun, 6)
     runs = iter(range(7, 100))
 
-    def run(blessed, answer=X * 2, serve=SERVE):
+    def run(blessed, answer=X * 2, serve=SERVE, run_id=None, unique_id=None):
         log = prediction_log_pb2.PredictionLog()
         log.predict_log.request.model_spec.signature_name = "score"
         log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto(X))
@@ -81,7 +82,10 @@ def push(tmp_path, artifact):
         )
         inputs = {"model": [model], "model_blessing": [blessing], "model_run": [model_run]}
         properties = dict(component.exec_properties)
-        Executor().Do(inputs, {"pushed_model": [pushed]}, properties)
+        context = None
+        if run_id or unique_id:
+            context = BaseExecutor.Context(pipeline_run_id=run_id, unique_id=unique_id)
+        Executor(context).Do(inputs, {"pushed_model": [pushed]}, properties)
         return pushed
 
     run.root, run.model, run.save = root, model, save
@@ -134,6 +138,17 @@ def test_pusher_when_blessed_and_proved_then_the_version_is_served_and_told(push
     assert contents(push.root) == before
 
 
+def test_pusher_when_its_run_made_the_version_before_it_was_killed_then_the_push_is_its_own(push):
+    first = push(blessed=1, run_id="night-1")
+    resumed, another = push(blessed=1, run_id="night-1"), push(blessed=1, run_id="night-2")
+    pushes = [
+        (made.get_int_custom_property(IS_NEW), made.get_string_custom_property("pushed_version"))
+        for made in (first, resumed, another)
+    ]
+    version = first.get_string_custom_property("pushed_version")
+    assert pushes == [(1, version), (1, version), (0, version)]
+
+
 def test_pusher_when_it_makes_a_version_then_leaves_warmup_requests_in_every_allowed_size(push):
     version = Path(push(blessed=1).get_string_custom_property("pushed_destination"))
     asked = [exchange(log) for log in read_logs(version / WARMUP_FILE)]
@@ -180,6 +195,13 @@ def test_pusher_when_no_evaluation_came_before_then_the_card_tells_what_is_known
         "uri": push.model.uri,
     }
     assert (version / "assets.extra" / "model_card.md").read_text().startswith("# scale\n")
+
+
+def test_pusher_when_its_execution_has_a_name_for_an_id_then_the_card_has_none(push):
+    pushed = push(blessed=1, unique_id="kfp_outputs")
+    version = Path(pushed.get_string_custom_property("pushed_destination"))
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["lineage"]["execution_id"] is None
 
 
 def test_component_when_given_what_a_card_tells_then_passes_it_on():

@@ -81,12 +81,13 @@ def test_acceptance_when_given_is_left_for_the_gate_with_who_when_and_why(tmp_pa
 
 
 def test_answers_say_how_to_accept_and_what_to_review():
-    command = ["tapeline", "run", "my run.yaml", "--set", "train.seed=1"]
-    assert answers(command, None) == [
+    configuration = ["my run.yaml", "--set", "train.seed=1"]
+    command = ["tapeline", "run", *configuration]
+    assert answers(command, configuration, None) == [
         "accept     tapeline run 'my run.yaml' --set train.seed=1 --accept-anomalies 'WHY'",
         "review     tapeline schema freeze 'my run.yaml' --set train.seed=1",
     ]
-    assert answers(command, "s.pbtxt")[1] == (
+    assert answers(command, configuration, "s.pbtxt")[1] == (
         "review     tapeline schema diff 'my run.yaml' --set train.seed=1"
     )
 

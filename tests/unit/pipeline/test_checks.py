@@ -334,3 +334,15 @@ def test_task_when_it_has_options_for_transform_then_they_are_checked_with_those
     else:
         (found,) = problems(check_task, config)
         assert message in found
+
+
+def test_temporary_folder_when_there_is_none_then_names_the_variable(load, monkeypatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    config = load()
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    (problem,) = problems(check_inputs, config)
+
+    assert "(TMPDIR): found " in problem
+    assert "['/tmp']; allowed: a folder with room" in problem

@@ -231,7 +231,8 @@ def test_help_when_asked_then_gives_the_commands_and_exit_codes(tmp_path, tapeli
 
     for command in (
         "run", "check", "schema", "predict", "versions", "promote", "rollback", "serve",
-        "request-sample", "tune-batching", "tflite", "runs", "doctor",
+        "request-sample", "tune-batching", "tflite", "events", "lineage", "explain-cache",
+        "backfill", "runs", "doctor",
     ):  # fmt: skip
         assert f" {command} " in text
     assert (
@@ -339,7 +340,8 @@ def test_runs_when_there_is_no_such_root_then_exits_2(tmp_path, tapeline) -> Non
 
     assert done.code == 2
     assert (
-        done.stderr == "error: runs: ROOT: found nowhere, no folder; allowed: the root of a run\n"
+        done.stderr == "error: runs: RUN: found nowhere, no run; allowed: a run's folder, or the "
+        "id of one under runs\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,11 +15,16 @@ from pipeline.report import CACHED, FAILED, NOT_BLESSED, PUSHED, Node, Summary, 
 
 @pytest.fixture
 def add_run(tmp_path: Path):
-    """Makes the folder of a run under the root, with a summary if it got so far."""
+    """Makes the folder of a run under the root, with a summary if it got so far.
+
+    It began as many seconds into 1970 as the first digits of its id say.
+    """
 
     def add(pipeline: str, run_id: str, status: str | None = None, **fields) -> Summary | None:
         folder = tmp_path / pipeline / "runs" / run_id
         folder.mkdir(parents=True)
+        (folder / "config.yaml").touch()
+        os.utime(folder / "config.yaml", (int(run_id[:8]), int(run_id[:8])))
         if status is None:
             return None
         summary = Summary(status=status, run_id=run_id, run_dir=str(folder), **fields)
@@ -26,6 +32,13 @@ def add_run(tmp_path: Path):
         return summary
 
     return add
+
+
+def test_summary_when_it_cannot_be_written_then_leaves_no_part(tmp_path) -> None:
+    (tmp_path / "summary.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        Summary(FAILED, "1", str(tmp_path)).write()
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 
 
 def test_summary_when_written_then_reads_back_and_leaves_no_part(add_run, tmp_path) -> None:
@@ -36,7 +49,7 @@ def test_summary_when_written_then_reads_back_and_leaves_no_part(add_run, tmp_pa
     )  # fmt: skip
 
     folder = Path(summary.run_dir)
-    assert [path.name for path in folder.iterdir()] == ["summary.json"]
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "summary.json"}
     text = (folder / "summary.json").read_text()
     assert json.loads(text) == asdict(summary) == json.loads(summary.to_json())
     assert text.count("\n") == 1, "one line of JSON"
@@ -70,6 +83,7 @@ def test_past_runs_when_a_run_pushed_then_gives_its_figures_and_servable(add_run
         {
             "pipeline": "digits",
             "run_id": "1",
+            "began": "1970-01-01T00:00:01Z",
             "status": PUSHED,
             "seconds": 42.5,
             "metrics": {"class/accuracy": 0.98},
