@@ -20,10 +20,14 @@ def types(store: Any) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def lineage(store: Any, pipeline: str, run_id: str) -> list[dict[str, Any]]:
-    """Returns the run's executions in order: node, state, and what went in and came out."""
+    """Returns the run's executions: node, state, and what went in and came out.
+
+    By the names of their nodes: those that wait for the same ones run in any order.
+    """
     run = store.get_context_by_type_and_name("pipeline_run", run_id)
-    executions = sorted(store.get_executions_by_context(run.id), key=lambda found: found.id)
+    executions = store.get_executions_by_context(run.id)
     nodes = {found.id: _node(store, found.id, pipeline) for found in executions}
+    executions.sort(key=lambda found: (nodes[found.id], found.id))
     return [
         {
             "node": nodes[found.id],

@@ -29,5 +29,6 @@ def test_runs_at_once_when_roots_differ_then_both_end_and_a_second_of_a_root_is_
     for pipeline in ("digits", "numbers"):
         (run_dir,) = (tmp_path / pipeline / "runs").iterdir()
         found = lineage(store, pipeline, run_dir.name)
-        assert found == [node for node in expected if node["node"] in {n["node"] for n in found}]
-        assert found[-1]["node"] == "AnomalyGate"
+        names = {node["node"] for node in found}
+        assert "AnomalyGate" in names
+        assert found == [node for node in expected if node["node"] in names]
