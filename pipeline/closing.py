@@ -19,7 +19,7 @@ from trainer_module import stopping
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
-EXIT_OK, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_ANOMALIES, EXIT_NOT_BLESSED = 0, 1, 2, 3, 4
+EXIT_OK, EXIT_FAILED, EXIT_ANOMALIES, EXIT_NOT_BLESSED = 0, 1, 3, 4
 EXIT_INTERRUPTED = 130
 
 

@@ -85,7 +85,7 @@ def write_compiled(files: Mapping[str, str], folder: Path) -> None:
 
 
 def read_compiled(folder: Path) -> Compiled:
-    """Reads what `tapeline compile` wrote, and works in the folder that it was compiled in.
+    """Reads what `tapeline compile` wrote.
 
     Raises:
         ConfigError: if it is not such a folder, or not of this version's format.

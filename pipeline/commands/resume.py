@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.arguments import AcceptAnomalies, AsJson, Wait, reason
+from pipeline.commands.arguments import AcceptAnomalies, AsJson, Root, Wait, reason
 
 
 def resume(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Its folder, or its id.")],
-    root: Annotated[
-        Path, typer.Option(metavar="ROOT", help="The `root` of the configurations, for an id.")
-    ] = Path("runs"),
+    root: Root = Path("runs"),
     as_json: AsJson = False,
     accept_anomalies: AcceptAnomalies = None,
     wait: Wait = 0.0,
