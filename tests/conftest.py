@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.database_servers import INSTALL, SERVERS, MetadataBackend, Server
+if TYPE_CHECKING:
+    from tests.database_servers import MetadataBackend, Server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -126,6 +127,8 @@ def _finish(command: list[str], **options: Any) -> Finished:
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[Callable[[str], Server]]:
     """Returns the running server of a backend, started when it is first asked for."""
+    from tests.database_servers import INSTALL, SERVERS
+
     running: dict[str, Server] = {}
 
     def start(name: str) -> Server:
@@ -155,6 +158,8 @@ def metadata_backend(
 
     Its `sets` are arguments of a command, its `env` what the command needs to log in.
     """
+    from tests.database_servers import MetadataBackend
+
     if request.param == "sqlite":
         return MetadataBackend("sqlite")
     return database_server(request.param).new_backend()
