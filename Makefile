@@ -24,7 +24,7 @@ test-flink: .venv/.dev-stamp  ## Run the tests of a real Flink cluster; Java 17 
 	$(BIN)/python -m pytest -m flink tests/flink
 
 test-chaos: .venv/.dev-stamp  ## Kill and break runs, and go on with each.
-	$(BIN)/python -m pytest -m chaos tests/e2e
+	$(BIN)/python -m pytest -m "chaos and not databases" tests/e2e
 
 test-databases: .venv/.dev-stamp  ## Run the tests of metadata in PostgreSQL and MariaDB.
 	@command -v mariadbd >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \

@@ -145,21 +145,25 @@ def database_server() -> Iterator[Callable[[str], Server]]:
 
 
 @pytest.fixture(
+    scope="session",
     params=[
         "sqlite",
         pytest.param("postgresql", marks=pytest.mark.databases),
         pytest.param("mysql", marks=pytest.mark.databases),
-    ]
+    ],
 )
-def metadata_backend(
+def new_metadata_backend(
     request: pytest.FixtureRequest, database_server: Callable[[str], Server]
-) -> MetadataBackend:
-    """Where a test's metadata are: a file, and with `-m databases` an empty database of a server.
-
-    Its `sets` are arguments of a command, its `env` what the command needs to log in.
-    """
+) -> Callable[[], MetadataBackend]:
+    """Makes metadata: in a file, and with `-m databases` in an empty database of a server."""
     from tests.database_servers import MetadataBackend
 
     if request.param == "sqlite":
-        return MetadataBackend("sqlite")
-    return database_server(request.param).new_backend()
+        return lambda: MetadataBackend("sqlite")
+    return database_server(request.param).new_backend
+
+
+@pytest.fixture
+def metadata_backend(new_metadata_backend: Callable[[], MetadataBackend]) -> MetadataBackend:
+    """Where a test's metadata are: its `env` is what a command needs to log in."""
+    return new_metadata_backend()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import pwd
 import shutil
@@ -49,6 +50,11 @@ class MetadataBackend:
     def sets(self) -> list[str]:
         """The arguments that choose it: `--set metadata.backend=...` and the others."""
         return [part for k, v in self.section.items() for part in ("--set", f"metadata.{k}={v}")]
+
+    @property
+    def yaml(self) -> str:
+        """The lines that choose it in a configuration."""
+        return f"metadata: {json.dumps(self.section)}\n" if self.section else ""
 
     def open(self, pipeline_root: Path) -> Any:
         """Opens the metadata of a pipeline's folder in this process."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.airflow.lineage import lineage
+from tests.traces import lineage, open_store
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(7200)]
 
@@ -97,9 +97,9 @@ def test_digits_when_airflow_runs_it_then_weights_and_metadata_are_a_local_runs(
     assert found == expected
 
     assert summary["metrics"] == local.summary["metrics"]
-    by_airflow = lineage(workdir / "runs/digits/metadata.sqlite", run_id)
-    by_hand = lineage(workdir / "local/digits/metadata.sqlite", local.summary["run_id"])
-    assert "digits.Trainer" in by_airflow
+    by_airflow = lineage(open_store(workdir / "runs/digits"), run_id)
+    by_hand = lineage(open_store(workdir / "local/digits"), local.summary["run_id"])
+    assert "Trainer" in [execution["node"] for execution in by_airflow]
     assert by_airflow == by_hand
 
 

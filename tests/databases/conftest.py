@@ -85,20 +85,3 @@ def small_run(database_server, arguments, warm_tapeline, tmp_path_factory):
         return made[name]
 
     return run
-
-
-@pytest.fixture
-def opened(monkeypatch) -> Callable[..., Any]:
-    """Opens the metadata of a pipeline's folder."""
-    from pydantic import TypeAdapter
-
-    from pipeline.metadata.config import MetadataConfig
-    from pipeline.metadata.opening import open_mlmd
-
-    def open_(backend: MetadataBackend, pipeline_root: Path) -> Any:
-        for name, value in backend.env.items():
-            monkeypatch.setenv(name, value)
-        section = TypeAdapter(MetadataConfig).validate_python(backend.section)
-        return open_mlmd(section, pipeline_root)
-
-    return open_

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lineage_digest import lineage
+from tests.traces import lineage
 
 
 @pytest.mark.parametrize("name", ["postgresql", "mysql"])
 def test_runs_at_once_when_roots_differ_then_both_end_and_a_second_of_a_root_is_refused(
-    name, database_server, arguments, start, small_run, opened, tmp_path
+    name, database_server, arguments, start, small_run, tmp_path
 ) -> None:
     backend = database_server(name).new_backend()
     # As far as the gate: it is the beginnings, of an empty database, that get in each other's way.
@@ -24,11 +24,11 @@ def test_runs_at_once_when_roots_differ_then_both_end_and_a_second_of_a_root_is_
     assert f"root: found {tmp_path / 'digits'}, where" in refused
     assert ended[2][2] == 0, ended[2]
     alone = small_run("sqlite")
-    expected = lineage(opened(alone.backend, alone.root / "digits"), "digits", alone.run_id)
-    store = opened(backend, tmp_path / "digits")
+    expected = lineage(alone.backend.open(alone.root / "digits"), alone.run_id)
+    store = backend.open(tmp_path / "digits")
     for pipeline in ("digits", "numbers"):
         (run_dir,) = (tmp_path / pipeline / "runs").iterdir()
-        found = lineage(store, pipeline, run_dir.name)
+        found = lineage(store, run_dir.name)
         names = {node["node"] for node in found}
         assert "AnomalyGate" in names
         assert found == [node for node in expected if node["node"] in names]

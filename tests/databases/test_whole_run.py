@@ -8,18 +8,16 @@ import pytest
 
 from pipeline.lite import origin_of
 from tests.database_servers import PASSWORD
-from tests.lineage_digest import lineage, types
+from tests.traces import lineage, types
 
 pytestmark = pytest.mark.parametrize("name", ["postgresql", "mysql"])
 
 
-def test_run_when_metadata_are_on_a_server_then_they_are_as_in_a_file(
-    name, small_run, opened
-) -> None:
+def test_run_when_metadata_are_on_a_server_then_they_are_as_in_a_file(name, small_run) -> None:
     digests = []
     for run in (small_run("sqlite"), small_run(name)):
-        store = opened(run.backend, run.root / "digits")
-        digests.append((types(store), lineage(store, "digits", run.run_id)))
+        store = run.backend.open(run.root / "digits")
+        digests.append((types(store), lineage(store, run.run_id)))
     assert digests[0] == digests[1]
     assert [node["state"] for node in digests[1][1]].count("COMPLETE") == len(digests[1][1])
     assert len(digests[1][1]) >= 10

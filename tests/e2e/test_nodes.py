@@ -113,13 +113,15 @@ def test_nodes_when_all_have_run_then_the_pushed_weights_are_those_of_one_proces
 
 
 def test_nodes_when_all_have_run_then_the_lineage_is_that_of_one_process(nodes_run, whole, folder):
-    found = lineage(folder / "runs" / "digits", "night-1")
-    assert found == lineage(Path(whole["run_dir"]).parent.parent, whole["run_id"])
+    found = lineage(open_store(folder / "runs" / "digits"), "night-1")
+    root = Path(whole["run_dir"]).parent.parent
+    assert found == lineage(open_store(root), whole["run_id"])
 
 
 def test_killed_node_when_tried_again_then_leaves_nothing_half_done(nodes_run, folder):
-    assert strangers(folder / "runs" / "digits") == []
-    assert not list((folder / "runs" / "digits" / "artifacts").glob("*/.system"))
+    root = folder / "runs" / "digits"
+    assert strangers(open_store(root), root) == []
+    assert not list((root / "artifacts").glob("*/.system"))
 
 
 def test_node_when_the_run_has_finished_it_then_is_not_run_again(nodes_run, node, folder):
