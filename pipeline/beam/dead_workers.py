@@ -1,4 +1,4 @@
-"""Ends a job of the direct engine whose worker process has died.
+"""Ends a job of Beam's own runner, direct or as a job service, whose worker process has died.
 
 Beam waits for the answer of a worker for ever, though the worker was killed: for want of memory,
 most often. Here whoever waits gets the news as the answer.
@@ -12,13 +12,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+LOST = "a worker of Beam was killed before it answered"
+
 _AGAIN = 1.0
 """Seconds after which what was being asked at the instant of the death is answered, too."""
 
 
 @contextlib.contextmanager
 def failing_with_dead_workers() -> Iterator[None]:
-    """Lets jobs of this process fail whose workers die."""
+    """Lets jobs of this process fail whose workers, its own processes, die."""
     from apache_beam.runners.portability.fn_api_runner import worker_handlers
 
     handler = worker_handlers.SubprocessSdkWorkerHandler
@@ -28,6 +30,27 @@ def failing_with_dead_workers() -> Iterator[None]:
         yield
     finally:
         handler.start_worker = before
+
+
+@contextlib.contextmanager
+def failing_with_lost_workers() -> Iterator[None]:
+    """Lets jobs of this process fail that lose the connection to a worker, whosever it is."""
+    from apache_beam.runners.portability.fn_api_runner import worker_handlers
+
+    connection = worker_handlers.ControlConnection
+    before = connection._read
+
+    def read(self: Any) -> None:
+        try:
+            before(self)
+        except Exception:  # gRPC raises a bare one
+            _answer_all(self, LOST)
+
+    connection._read = read
+    try:
+        yield
+    finally:
+        connection._read = before
 
 
 def _start_worker(self: Any) -> None:

@@ -96,7 +96,7 @@ def _local_portable() -> Iterator[dict[str, str]]:
                     *(
                         sys.executable,
                         "-m",
-                        "apache_beam.runners.portability.local_job_service_main",
+                        "pipeline.beam.job_service",
                     ),
                     *("--port=0", f"--port_file={service_file}"),
                     f"--staging_dir={folder / 'staging'}",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.example_gen.source import DataError
+from pipeline.beam.dead_workers import LOST
 from pipeline.disk import room_at
 from pipeline.metadata.config import SQLITE_FILE, SqliteConfig
 from pipeline.metadata.errors import MetadataError
@@ -43,7 +44,9 @@ _NO_MEMORY = re.compile(
     r"\bMemoryError\b|bad_alloc|OOM when allocating|[Oo]ut of memory|Cannot allocate memory|"
     r"[Ff]ailed to allocate memory"
 )
-_KILLED = re.compile(r"\bSIGKILL\b|(return code|exit code|exit status|ended with code) (-9|137)\b")
+_KILLED = re.compile(
+    r"\bSIGKILL\b|(return code|exit code|exit status|ended with code) (-9|137)\b|" + LOST
+)
 _ON_GPU = re.compile(r"device:GPU")
 
 _WRITTEN = ("root", "serve.root", "monitor.prometheus")

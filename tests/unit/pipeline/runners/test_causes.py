@@ -180,6 +180,7 @@ def test_memory_when_it_is_the_gpus_then_does_not_tell_the_machines(config):
     "error",
     [
         RuntimeError("Worker subprocess exited with return code -9"),
+        RuntimeError("job failed\nRuntimeError: a worker of Beam was killed before it answered"),
         WorkerDied("worker 1 was killed by SIGKILL; its log is /x/worker-1.log and ends with\n"),
         subprocess.CalledProcessError(-9, ["python"]),
     ],
