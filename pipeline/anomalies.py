@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import json
-import shlex
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.program import shell_line
 from serving.atomic_files import replace_text
 
 ANOMALIES_FILE = "anomalies.json"
@@ -75,15 +75,14 @@ def answers(
     """Returns what may be done about data that were stopped.
 
     Args:
-        command: that runs the pipeline, or goes on with the run.
+        command: that runs the pipeline, or goes on with the run, as words after `tapeline`.
         configuration: the file and the overrides.
         schema_path: of the reviewed schema; None if it is inferred.
     """
     verb = "freeze" if schema_path is None else "diff"
-    review = [command[0], "schema", verb, *configuration]
     return [
-        f"accept     {shlex.join(command)} --accept-anomalies 'WHY'",
-        f"review     {shlex.join(review)}",
+        f"accept     {shell_line(*command)} --accept-anomalies 'WHY'",
+        f"review     {shell_line('schema', verb, *configuration)}",
     ]
 
 

@@ -20,6 +20,7 @@ from components.example_gen.source import DataError
 from components.example_gen.spans import has_span, spans_between
 from pipeline.closing import EXIT_NOT_BLESSED, EXIT_OK
 from pipeline.config_file import ConfigError, Problem, Source, load_config
+from pipeline.program import program
 
 Span = int | str
 _DECIDED = (EXIT_OK, EXIT_NOT_BLESSED)
@@ -77,7 +78,7 @@ def run_spans(
     path: str,
     overrides: Sequence[str],
     spans: Sequence[Span],
-    program: Sequence[str] = (sys.executable, "-m", "pipeline.cli"),
+    command: Sequence[str] | None = None,
 ) -> Iterator[SpanRun]:
     """Runs the spans one after the other, and yields how each ended; the first failure is the last.
 
@@ -85,21 +86,21 @@ def run_spans(
     its training saved.
 
     Args:
-        program: the command that is `tapeline`.
+        command: in the place of `tapeline`.
     """
     for span in spans:
         print(f"span {span}", file=sys.stderr, flush=True)
-        done = _run(path, overrides, span, program)
+        done = _run(path, overrides, span, command or program())
         yield done
         if not done.went_on:
             return
 
 
-def _run(path: str, overrides: Sequence[str], span: Span, program: Sequence[str]) -> SpanRun:
+def _run(path: str, overrides: Sequence[str], span: Span, tapeline: Sequence[str]) -> SpanRun:
     sets = [
         part for item in (*overrides, f"data.span={json.dumps(span)}") for part in ("--set", item)
     ]
-    command = [*program, "run", path, *sets, "--json"]
+    command = [*tapeline, "run", path, *sets, "--json"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     try:

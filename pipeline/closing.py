@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from pipeline.anomalies import ANOMALIES_FILE, anomaly_lines, answers, write_ano
 from pipeline.display import Display, summary_lines
 from pipeline.events import emit_outcome
 from pipeline.monitor.prometheus import monitor_path, write_run
+from pipeline.program import shell_line
 from pipeline.report import ANOMALIES, FAILED, NOT_BLESSED, STOPPED, SUMMARY_FILE, Summary
 from pipeline.run_folder import CONFIG_FILE, LOG_FILE
 from trainer_module import stopping
@@ -43,7 +43,7 @@ def show_summary(
     """Writes the summary into the run's folder, and shows it.
 
     Args:
-        command: that ran the pipeline, without what it accepted.
+        command: that ran the pipeline, as words after `tapeline`, without what it accepted.
         accepted_why: why it accepted anomalies, if it did.
     """
     with told(SUMMARY_FILE, display):
@@ -57,12 +57,12 @@ def show_summary(
         accepting = [] if accepted_why is None else ["--accept-anomalies", accepted_why]
         _show_error(summary, [*command, *accepting], display)
     else:
-        predict = [command[0], "predict", str(config.model_folder), "--sample", "3"]
-        for line in summary_lines(summary, shlex.join(predict)):
+        predict = shell_line("predict", str(config.model_folder), "--sample", "3")
+        for line in summary_lines(summary, predict):
             display.say(line)
     emit_outcome(summary, exit_code(summary))
     # Data that somebody checks in the daytime say nothing of the last night.
-    if config.monitor.prometheus and command[1] != "check":
+    if config.monitor.prometheus and command[0] != "check":
         _leave_figures(monitor_path(config.monitor.prometheus), config.name, summary, display)
 
 
@@ -89,11 +89,11 @@ def _show_anomalies(
 ) -> None:
     """Shows what the gate stopped, and how to go on."""
     assert summary.anomalies is not None
-    program, verb, *configuration = command
+    verb, *configuration = command
     if verb == "resume":
         configuration = [f"{summary.run_dir}/{CONFIG_FILE}"]
     else:
-        command = [program, "run", *configuration]
+        command = ["run", *configuration]
     for line in [
         "",
         *anomaly_lines(summary.anomalies),
@@ -110,8 +110,7 @@ def _show_error(summary: Summary, command: Sequence[str], display: Display) -> N
     display.say(
         f"\n{summary.status:<10} {summary.error['node']}: {summary.error['cause']}\n"
         f"log        {summary.run_dir}/{LOG_FILE}\n"
-        f"go on      {shlex.join(command)}"
+        f"go on      {shell_line(*command)}"
     )
-    if command[1] != "resume":
-        resume = [command[0], "resume", summary.run_dir]
-        display.say(f"same run   {shlex.join(resume)}")
+    if command[0] != "resume":
+        display.say(f"same run   {shell_line('resume', summary.run_dir)}")

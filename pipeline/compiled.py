@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Problem, dump_config, load_config
+from pipeline.program import program
 from serving.atomic_files import exclusive, replace_text
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _graph(config: RunConfig, ir: Any, target: Target) -> dict[str, Any]:
         "target": target,
         "root": str(config.pipeline_root),
         "working_directory": os.getcwd(),
-        "command": [sys.executable, "-m", "pipeline.cli"],
+        "command": program(),
         "parameters": {SPAN_PARAMETER: AS_CONFIGURED},
         "nodes": [
             {

@@ -39,6 +39,10 @@ class ConfigError(Exception):
         self.problems = problems
 
 
+class NotNow(ConfigError):
+    """What the same command may get past at another time: another run, or a full disk."""
+
+
 class Source:
     """Where a configuration comes from: a file, and the `--set` overrides on top of it."""
 

@@ -7,14 +7,15 @@ of them the summary that a run in one process writes.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.closing import (
     EXIT_ANOMALIES,
@@ -25,17 +26,18 @@ from pipeline.closing import (
     told,
 )
 from pipeline.compiled import CONFIG_FILE, Compiled, ir_text, read_compiled
-from pipeline.config_file import ConfigError, Problem, Source
+from pipeline.config_file import ConfigError, NotNow, Problem, Source
 from pipeline.display import Display, PlainDisplay
 from pipeline.events import events_of_node
 from pipeline.lineage import EARLIER, SKIPPED
+from pipeline.metadata.checks import check_name
+from pipeline.metadata.errors import MetadataError
 from pipeline.output import CapturedOutput
 from pipeline.report import ANOMALIES, FAILED, STOPPED, Node, Summary, summarize
 from pipeline.run import (
     hold_for_run,
     mend_books,
     prepare_task,
-    program,
     warn_of_little_room,
     working_in,
     writing_root,
@@ -46,6 +48,7 @@ from serving.atomic_files import exclusive, replace_text
 from trainer_module import stopping
 
 if TYPE_CHECKING:
+    from pipeline.config import RunConfig
     from trainer_module.tasks.base import Task
 
 EXIT_SKIPPED = 99
@@ -71,6 +74,24 @@ class Account:
     verdict: dict[str, Any] | None = None
 
 
+_Command = TypeVar("_Command", bound=Callable[..., int])
+
+
+def _tried_again(command: _Command) -> _Command:
+    """Ends a command with 1 where it may get further later: 2 tells a scheduler to give up."""
+
+    @functools.wraps(command)
+    def ended(*arguments: Any, **options: Any) -> int:
+        try:
+            return command(*arguments, **options)
+        except (NotNow, MetadataError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return EXIT_FAILED
+
+    return cast(_Command, ended)
+
+
+@_tried_again
 def run_node(
     folder: Path, node: str, run_id: str, parameters: Mapping[str, str], wait: float
 ) -> int:
@@ -92,6 +113,7 @@ def run_node(
     compiled = read_compiled(folder)
     config, source = compiled.config, Source(str(compiled.folder / CONFIG_FILE))
     _check_names(compiled, node, parameters)
+    _check_span(config, parameters)
     stopping.stop_on_sigterm()
     with (
         working_in(compiled.graph["working_directory"], source),
@@ -99,6 +121,8 @@ def run_node(
         PlainDisplay(output.stdout) as display,
     ):
         _check_same_code(compiled, prepare_task(config, source))
+        if not _upstream(compiled, node):
+            check_name(config, source)
         with (
             hold_for_run(config, source, run_id, True, wait, display),
             contextlib.ExitStack() as held,
@@ -122,6 +146,7 @@ def run_node(
     return stopping.EXIT_CODE if account.state == STOPPED else EXIT_FAILED
 
 
+@_tried_again
 def finish_run(folder: Path, run_id: str, as_json: bool) -> int:
     """Makes the summary of a run whose nodes a scheduler ran; returns the exit code of the run.
 
@@ -144,7 +169,7 @@ def finish_run(folder: Path, run_id: str, as_json: bool) -> int:
             output.log_to(run_dir / LOG_FILE)
         summary = _summary(compiled, run_dir, source)
         with events_of_node(run_dir, config.name):
-            show_summary(summary, config, [program(), "resume", str(run_dir)], None, display)
+            show_summary(summary, config, ["resume", str(run_dir)], None, display)
         if as_json:
             print(summary.to_json(), file=output.stdout, flush=True)
     return exit_code(summary)
@@ -161,6 +186,21 @@ def _check_names(compiled: Compiled, node: str, parameters: Mapping[str, str]) -
     ]
     if problems:
         raise ConfigError(*problems)
+
+
+def _check_span(config: RunConfig, parameters: Mapping[str, str]) -> None:
+    """Raises ConfigError for a span that the data will never have: one that no retry mends."""
+    from components.example_gen.component import SPAN_PARAMETER
+    from components.example_gen.query import AS_CONFIGURED, of_span
+    from components.example_gen.source import DataError
+
+    span = parameters.get(SPAN_PARAMETER, AS_CONFIGURED)
+    try:
+        if span != AS_CONFIGURED:
+            of_span(config.data, span)
+    except DataError as error:
+        found, _, allowed = str(error).partition("; allowed: ")
+        raise ConfigError(Problem("node", "--parameter span", found, allowed)) from error
 
 
 def _check_same_code(compiled: Compiled, task: Task) -> None:

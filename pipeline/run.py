@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, ParamSpec
 from pipeline.anomalies import accept
 from pipeline.checks import check_inputs, check_task
 from pipeline.closing import EXIT_INTERRUPTED, exit_code, show_summary
-from pipeline.config_file import ConfigError, Source, load_config
+from pipeline.config_file import ConfigError, NotNow, Problem, Source, load_config
 from pipeline.disk import little_room
 from pipeline.display import Display, make_display
 from pipeline.events import events_of_run
@@ -33,6 +32,7 @@ from pipeline.run_folder import (
     read_request,
 )
 from pipeline.run_lock import RootBusy, hold_root
+from serving.atomic_files import exclusive
 from trainer_module import stopping
 from trainer_module.progress import emit
 
@@ -96,7 +96,7 @@ def run(
     check_inputs(config, source)
     check_metadata(config, source)
     sets = [part for item in overrides for part in ("--set", item)]
-    command = [program(), "check" if to_gate else "run", path, *sets]
+    command = ["check" if to_gate else "run", path, *sets]
     request = Request(os.getcwd(), to_gate=to_gate)
     return _drive(config, source, new_run_id(), request, command, asked)
 
@@ -111,17 +111,25 @@ def resume(folder: Path, asked: Asked) -> int:
         ConfigError: before anything is written.
     """
     config, request = read_request(folder)
-    command = [program(), "resume", str(folder)]
+    command = ["resume", str(folder)]
     source = Source(str(folder / CONFIG_FILE))
     with working_in(request.working_directory, source):
+        _check_place(config, folder)
         check_inputs(config, source)
         check_metadata(config, source)
         return _drive(config, source, folder.name, request, command, asked)
 
 
-def program() -> str:
-    """Returns how this command is called from a shell: by its name, or else by its path."""
-    return "tapeline" if shutil.which("tapeline") else sys.argv[0]
+def _check_place(config: RunConfig, folder: Path) -> None:
+    """Sees that a run is in the root that it goes on in: its finished nodes are there alone.
+
+    Raises:
+        ConfigError: if it was moved, or copied.
+    """
+    place = config.pipeline_root / "runs" / folder.name
+    if place.resolve() != folder.resolve():
+        allowed = f"where the run began, {place}: move its pipeline's folder back there"
+        raise ConfigError(Problem("resume", "RUN", str(folder), allowed))
 
 
 @contextlib.contextmanager
@@ -131,7 +139,7 @@ def hold_for_run(
     """Holds the pipeline's root for a run.
 
     Raises:
-        ConfigError: if another run of the pipeline is going on, or the root cannot be written.
+        NotNow: if another run of the pipeline is going on, or the root cannot be written.
     """
     with contextlib.ExitStack() as stack:
         with writing_root(config, source):
@@ -140,7 +148,7 @@ def hold_for_run(
                 stack.enter_context(held)
             except RootBusy as busy:
                 allowed = "one run of a pipeline at a time: --wait SECONDS, or another root"
-                raise ConfigError(source.problem("root", str(busy), allowed)) from busy
+                raise NotNow(source.problem("root", str(busy), allowed)) from busy
         yield
 
 
@@ -149,7 +157,7 @@ def writing_root(config: RunConfig, source: Source) -> Iterator[None]:
     """Holds what is written before a run can tell of a failure in its own log.
 
     Raises:
-        ConfigError: if it cannot be written.
+        NotNow: if it cannot be written.
     """
     try:
         yield
@@ -157,7 +165,7 @@ def writing_root(config: RunConfig, source: Source) -> Iterator[None]:
         from pipeline.runners.causes import cause_of
 
         allowed = "a folder that can be written; then the same command goes on"
-        raise ConfigError(source.problem("root", cause_of(error, config), allowed)) from error
+        raise NotNow(source.problem("root", cause_of(error, config), allowed)) from error
 
 
 def warn_of_little_room(config: RunConfig) -> None:
@@ -259,7 +267,8 @@ def mend_books(config: RunConfig, run_id: str) -> None:
     from pipeline.metadata.store import open_store
 
     if has_metadata(config):
-        with open_store(config) as handle:
+        # Of a scheduled run, several nodes may be the first.
+        with exclusive(config.pipeline_root), open_store(config) as handle:
             artifacts = config.pipeline_root / "artifacts"
             nodes = clean_up(handle.store, config.name, artifacts, run_id)
             gone = forget_missing_outputs(handle.store, config.name)

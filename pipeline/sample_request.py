@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,17 +101,17 @@ def sample_request(
     return Sample(name, signature, _zeros(signature, rows), f"zeros; {why}")
 
 
-def curl_line(url: str, body: str, files: Mapping[str, Path | None], again: Sequence[str]) -> str:
+def curl_line(url: str, body: str, files: Mapping[str, Path | None], again: str) -> str:
     """Returns a command of a shell that sends the request.
 
     Args:
         url: of the request.
         files: of TLS, by curl's option.
-        again: the command that prints the body, for one that is too long for an argument.
+        again: the line of a shell that prints the body, for one that is too long for an argument.
     """
     options = [part for name, file in files.items() if file for part in (name, str(file))]
     if len(body.encode()) > _LONGEST_ARGUMENT:
-        return f"{shlex.join(again)} | {shlex.join(['curl', *options, '-d', '@-', url])}"
+        return f"{again} | {shlex.join(['curl', *options, '-d', '@-', url])}"
     return shlex.join(["curl", *options, "-d", body, url])
 
 

@@ -88,11 +88,19 @@ def read_query(exec_properties: Mapping[str, Any]) -> Query:
     data: DataConfig = TypeAdapter(DataConfig).validate_python(found["data"])
     span = exec_properties.get(SPAN_WANTED, AS_CONFIGURED)
     if span != AS_CONFIGURED:
-        data = _of_span(data, span)
+        data = of_span(data, span)
     return Query(data, found["code"], found["label_values"], found["fingerprint"])
 
 
-def _of_span(data: DataConfig, span: str) -> DataConfig:
+def of_span(data: DataConfig, span: str) -> DataConfig:
+    """Returns the configuration of the data up to a span.
+
+    Args:
+        span: a number, or a date as ISO 8601 has it.
+
+    Raises:
+        DataError: for one that is neither, or for data without any.
+    """
     if not isinstance(data, TableConfig) or not has_span(data.path):
         raise DataError.at(where(data), f"span {span} wanted", "none: the data have no spans")
     wanted: int | str = int(span) if span.isdecimal() else span

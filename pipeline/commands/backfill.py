@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +42,7 @@ def backfill(
     Example: tapeline backfill trips.yaml --from 2026-01-01 --to 2026-01-31
     """
     from pipeline.backfill import find_spans, run_spans
-    from pipeline.run import program
+    from pipeline.program import shell_line
 
     spans = find_spans(config, set_ or [], first, last)
     if dry_run:
@@ -57,11 +56,11 @@ def backfill(
     if failed is None:
         return
     left = len(spans) - len(done)
-    again = [program(), "backfill", config, "--from", str(failed.span), "--to", last]
+    again = ["backfill", config, "--from", str(failed.span), "--to", last]
     sets = [part for item in set_ or [] for part in ("--set", item)]
     print(
         f"stopped    at span {failed.span}: {failed.status}; {left} more did not run\n"
-        f"go on      {shlex.join([*again, *sets])}",
+        f"go on      {shell_line(*again, *sets)}",
         file=sys.stderr,
     )
     raise typer.Exit(failed.exit)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,7 +43,7 @@ def gc(
     Example: tapeline gc configs/digits.yaml --keep-runs 5 --older-than 14d
     """
     from pipeline.collection.collect import collect, look
-    from pipeline.run import program
+    from pipeline.program import shell_line
 
     age = _seconds(older_than)
     loaded = load_config(config, set_ or [])
@@ -58,7 +57,7 @@ def gc(
     if plan.freed and not delete:
         sets = [part for item in set_ or [] for part in ("--set", item)]
         options = ["--keep-runs", str(keep_runs), "--older-than", older_than, "--delete"]
-        print(f"free it    {shlex.join([program(), 'gc', config, *sets, *options])}")
+        print(f"free it    {shell_line('gc', config, *sets, *options)}")
 
 
 def _seconds(age: str) -> float:

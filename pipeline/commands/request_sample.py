@@ -11,6 +11,7 @@ import typer
 
 from pipeline.commands import server_arguments as server
 from pipeline.commands.arguments import Set
+from pipeline.program import shell_line
 from pipeline.served_model import version_folder
 
 if TYPE_CHECKING:
@@ -74,13 +75,7 @@ def request_sample(
         path = Target(name, number, label).rest_path
         address = f"{(url or _URL).rstrip('/')}{path}:{sample.verb}"
         files = {"--cacert": ca, "--cert": cert, "--key": key}
-        print(curl_line(address, text, files, [*_program(), *sys.argv[1:], "--body"]))
-
-
-def _program() -> list[str]:
-    """Returns how this program was called; `tapeline` need not be on PATH."""
-    program = sys.argv[0]
-    return [sys.executable, "-m", "pipeline.cli"] if program.endswith(".py") else [program]
+        print(curl_line(address, text, files, shell_line(*sys.argv[1:], "--body")))
 
 
 def _signatures(asked: Asked, folder: Path | None) -> Mapping[str, Signature]:

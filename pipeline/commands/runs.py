@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -114,18 +113,18 @@ def _show_one(run_dir: Path, as_json: bool) -> None:
 
 def _detail(found: Mapping[str, Any]) -> Iterator[str]:
     from pipeline.display import summary_lines
+    from pipeline.program import shell_line
     from pipeline.report import read_summary
-    from pipeline.run import program
 
     yield f"{found['pipeline']}  run {found['run_id']}  {found['status']}  began {found['began']}"
     for node in found["nodes"]:
         yield f"{node['name']:<18} {node['state']:<7} {node['seconds']:6.1f} s"
     summary = read_summary(Path(found["run_dir"]))
     if summary is not None and not summary.error:
-        predict = [program(), "predict", str(Path(summary.servable or "").parent), "--sample", "3"]
-        yield from summary_lines(summary, shlex.join(predict))
+        model = str(Path(summary.servable or "").parent)
+        yield from summary_lines(summary, shell_line("predict", model, "--sample", "3"))
         return
     error = found["error"] or {"node": "(none)", "cause": "no summary: killed, or still going"}
     yield f"\n{found['status']:<10} {error['node']}: {error['cause']}"
     yield f"log        {found['run_dir']}/run.log"
-    yield f"go on      {shlex.join([program(), 'resume', found['run_dir']])}"
+    yield f"go on      {shell_line('resume', found['run_dir'])}"

@@ -39,6 +39,24 @@ def check_metadata(config: RunConfig, source: Source) -> None:
         raise ConfigError(source.problem(error.key, error.found, error.allowed)) from error
 
 
+def check_name(config: RunConfig, source: Source) -> None:
+    """Sees that the pipeline of this name in a shared database is this one.
+
+    Raises:
+        ConfigError: if it is another.
+        MetadataError: if the database cannot be had.
+    """
+    if isinstance(config.metadata, SqliteConfig):
+        return
+    store = open_mlmd(config.metadata, config.pipeline_root)
+    try:
+        _check_name(config, store)
+    except MetadataError as error:
+        if error.key != "name":
+            raise
+        raise ConfigError(source.problem(error.key, error.found, error.allowed)) from error
+
+
 def _check_name(config: RunConfig, store: Any) -> None:
     """Sees that the pipeline of this name in a shared database is this one.
 

@@ -33,10 +33,22 @@ class Launcher(launcher.Launcher):
         input_artifacts: Mapping[str, Sequence[Any]] | None = None,
         exec_properties: Mapping[str, Any] | None = None,
     ) -> metadata_store_pb2.Execution:
-        """Returns the newest execution of the run; TFX's knows of no run that has several."""
+        """Returns the newest execution of the run; TFX's knows of no run that has several.
+
+        One that failed with other inputs stays in the books with those: an input that was gone may
+        have been made again since, and the books have to say what the outputs were made of.
+        """
         found = execution_lib.get_executions_associated_with_all_contexts(metadata_handle, contexts)
         if found and not self._afresh:
-            return max(found, key=lambda execution: execution.id)
+            newest = max(found, key=lambda execution: execution.id)
+            if execution_lib.is_execution_successful(newest):
+                return newest
+            store = metadata_handle.store
+            given = {one.id for found in (input_artifacts or {}).values() for one in found}
+            if _inputs(store, newest.id) == given:
+                return newest
+            newest.last_known_state = metadata_store_pb2.Execution.FAILED
+            store.put_executions([newest])
         return execution_publish_utils.register_execution(
             metadata_handle=metadata_handle,
             execution_type=self._pipeline_node.node_info.type,
@@ -62,3 +74,12 @@ class Launcher(launcher.Launcher):
             execution_info.execution_id,
         )
         return super()._run_executor(execution_info)
+
+
+def _inputs(store: Any, execution_id: int) -> set[int]:
+    """Returns the ids of the artifacts that an execution was given."""
+    return {
+        event.artifact_id
+        for event in store.get_events_by_execution_ids([execution_id])
+        if event.type == metadata_store_pb2.Event.INPUT
+    }

@@ -91,7 +91,11 @@ def _launch(ir: Any, node_id: str, config: RunConfig, run_id: str) -> str:
             # The launcher takes it up again as it is; if it is killed once more, this tells.
             execution.last_known_state = _Execution.RUNNING
             handle.store.put_executions([execution])
-    _make_launcher(ir, node_id, config, afresh).launch()
+    try:
+        _make_launcher(ir, node_id, config, afresh).launch()
+    except SystemExit as exit_:
+        # Else the process would end with the code of something else: 0 is that of success.
+        raise RuntimeError(f"the code of {node_id} called sys.exit({exit_.code!r})") from exit_
     remove_system(node_folder)
     with open_store(config) as handle:
         execution = Lineage(handle.store, config.name, run_id).execution(node_id)

@@ -73,3 +73,14 @@ def test_run_when_another_root_has_the_name_then_is_refused(
     assert done.code == 2, done
     assert "name: found digits, the name of another pipeline in" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+    words = arguments(tmp_path, run.backend)[1:]
+    words.remove("--json")
+    compiled = warm_tapeline("compile", *words, "-o", "compiled", cwd=tmp_path, env=run.backend.env)
+    assert compiled.code == 0, compiled
+    node = warm_tapeline(
+        "node", "compiled", "ExampleGen", "--run-id", "night-1", cwd=tmp_path, env=run.backend.env
+    )
+    assert node.code == 2, node
+    assert "name: found digits, the name of another pipeline in" in node.stderr
+    assert not (tmp_path / "digits").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.run_lock import hold_root
 from tests.small_run import CONFIG
 from tests.traces import lineage, open_store, strangers
 
@@ -151,6 +153,27 @@ def test_node_when_what_comes_before_did_not_run_then_fails_and_names_it(nodes_r
     assert "run.log" in done.stdout
 
 
+def test_node_when_tried_again_after_its_inputs_came_then_the_books_name_them(
+    nodes_run, node, folder
+):
+    assert node("StatisticsGen", "night-9").code == 1
+    for name in ("ExampleGen", "StatisticsGen"):
+        assert node(name, "night-9").code == 0
+    store = open_store(folder / "runs" / "digits")
+    tries = [one for one in lineage(store, "night-9") if one["node"] == "StatisticsGen"]
+    assert [one["state"] for one in tries] == ["FAILED", "CACHED"]
+    assert [(*event[:3],) for event in tries[1]["events"] if event[0] == "INPUT"] == [
+        ("INPUT", ("examples",), "ExampleGen")
+    ]
+
+
+def test_node_when_another_run_is_going_on_then_a_scheduler_may_try_again(nodes_run, node, folder):
+    with hold_root(folder / "runs" / "digits", "by-hand"):
+        done = node("ExampleGen", "night-10")
+    assert done.code == 1, done
+    assert "where run by-hand is going on" in done.stderr
+
+
 def test_node_when_no_such_node_or_parameter_then_says_which_there_are(node, folder):
     done = node("Trainr", "night-4", "--parameter", "spam=1")
     assert done.code == 2, done
@@ -159,10 +182,10 @@ def test_node_when_no_such_node_or_parameter_then_says_which_there_are(node, fol
     assert not (folder / "runs" / "digits" / "runs" / "night-4").exists()
 
 
-def test_node_when_a_span_is_wanted_of_data_without_any_then_fails_and_says_so(node):
+def test_node_when_a_span_is_wanted_of_data_without_any_then_is_refused(node):
     done = node("ExampleGen", "night-5", "--parameter", "span=3")
-    assert done.code == 1, done
-    assert "digits: span 3 wanted; allowed: none: the data have no spans" in done.stdout
+    assert done.code == 2, done
+    assert "--parameter span: found digits: span 3 wanted; allowed: none: the data" in done.stderr
 
 
 def test_node_when_the_code_is_not_what_was_compiled_then_asks_to_compile_again(node, folder):
@@ -185,7 +208,10 @@ def test_finish_when_a_node_failed_then_the_run_failed_with_its_cause(node, fold
     assert done.summary["status"] == "failed"
     assert done.summary["error"]["node"] == "Trainer"
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("go on ")]
-    assert line.endswith(f" resume {done.summary['run_dir']}")
+    program, *words = shlex.split(line.removeprefix("go on "))
+    assert words == ["resume", done.summary["run_dir"]]
+    called = subprocess.run([program, *words, "--help"], capture_output=True, check=False)
+    assert called.returncode == 0, called
 
 
 def test_condition_when_it_is_false_then_its_node_is_skipped_and_the_run_not_blessed(

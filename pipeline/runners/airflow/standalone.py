@@ -25,6 +25,7 @@ import typer
 
 from pipeline.commands.arguments import Config, Set
 from pipeline.config_file import ConfigError, Problem, load_config
+from pipeline.program import program
 
 ENVIRONMENT = Path(".venv-airflow")
 HOME = Path("build/airflow")
@@ -61,7 +62,7 @@ def standalone(
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     sets = [word for item in set_ or [] for word in ("--set", item)]
-    command = [sys.executable, "-m", "pipeline.cli", "compile", config, *sets]
+    command = [*program(), "compile", config, *sets]
     subprocess.run([*command, "--target", "airflow", "-o", str(home / "dags" / name)], check=True)
     environment = airflow_environment(ENVIRONMENT, home, port)
     with (home / "airflow.log").open("w", encoding="utf-8") as log:

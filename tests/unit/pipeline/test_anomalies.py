@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 from components.anomaly_gate.verdict import read_acceptance
 from pipeline.anomalies import accept, anomaly_lines, answers, shown
@@ -80,9 +82,10 @@ def test_acceptance_when_given_is_left_for_the_gate_with_who_when_and_why(tmp_pa
     assert read_acceptance(tmp_path) is None
 
 
-def test_answers_say_how_to_accept_and_what_to_review():
+def test_answers_say_how_to_accept_and_what_to_review(monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     configuration = ["my run.yaml", "--set", "train.seed=1"]
-    command = ["tapeline", "run", *configuration]
+    command = ["run", *configuration]
     assert answers(command, configuration, None) == [
         "accept     tapeline run 'my run.yaml' --set train.seed=1 --accept-anomalies 'WHY'",
         "review     tapeline schema freeze 'my run.yaml' --set train.seed=1",

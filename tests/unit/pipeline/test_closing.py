@@ -9,6 +9,7 @@ import pytest
 from pipeline.closing import show_summary
 from pipeline.config_file import load_config
 from pipeline.display import PlainDisplay
+from pipeline.program import shell_line
 from pipeline.report import ANOMALIES, FAILED, Summary
 
 _NO_ROOM = "not written: No space left on device"
@@ -24,7 +25,7 @@ def end(repository, tmp_path, monkeypatch):
             [f"root={tmp_path / 'runs'}", f"monitor.prometheus={tmp_path / 'full.prom'}"],
         )
         stream = io.StringIO()
-        command = ["tapeline", "run", "digits.yaml"]
+        command = ["run", "digits.yaml"]
         show_summary(summary_of_status, config, command, None, PlainDisplay(stream))
         return stream.getvalue().splitlines()
 
@@ -50,8 +51,8 @@ def test_end_when_nothing_can_be_written_then_still_tells_the_failure_and_how_to
         "",
         f"failed     Trainer: {error['cause']}",
         f"log        {full_folder}/run.log",
-        "go on      tapeline run digits.yaml",
-        f"same run   tapeline resume {full_folder}",
+        f"go on      {shell_line('run', 'digits.yaml')}",
+        f"same run   {shell_line('resume', str(full_folder))}",
         f"warning    monitor.prometheus: {full_folder}/full.prom: {_NO_ROOM}",
     ]
 

@@ -7,8 +7,11 @@ import os
 
 import pytest
 
-from pipeline.config_file import ConfigError, Source, load_config
+from pipeline import node
+from pipeline.config_file import ConfigError, NotNow, Source, load_config
+from pipeline.metadata.errors import MetadataError
 from pipeline.run import writing_root
+from pipeline.run_folder import Request, make_run_folder
 from pipeline.run_lock import hold_root
 
 
@@ -38,3 +41,26 @@ def test_run_when_its_first_files_do_not_fit_then_names_the_root_and_the_disk(re
         writing_root(config, Source("run.yaml")),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "run.lock"))
+
+
+def test_resume_when_the_run_was_moved_then_is_refused_and_starts_no_other(
+    tmp_path, write_config, tapeline
+) -> None:
+    config = load_config(str(write_config()), [f"root={tmp_path / 'runs'}"])
+    run_dir = make_run_folder(config, "night-1", Request(str(tmp_path)))
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    moved = tmp_path / "moved" / run_dir.relative_to(tmp_path / "runs")
+    done = tapeline("resume", str(moved), cwd=tmp_path)
+    assert done.code == 2, done
+    assert f"RUN: found {moved}; allowed: where the run began, {run_dir}: move" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("error", [NotNow(), MetadataError("metadata.host", "nobody", "start it")])
+def test_node_when_what_failed_may_pass_then_a_scheduler_may_try_again(error, capsys) -> None:
+    @node._tried_again
+    def command() -> int:
+        raise error
+
+    assert command() == 1
+    assert capsys.readouterr().err == f"error: {error}\n"

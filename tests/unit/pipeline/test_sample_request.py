@@ -130,14 +130,14 @@ def test_sample_when_the_signature_cannot_be_asked_then_refused(version, name, e
 
 def test_curl_line_when_read_by_a_shell_then_one_argument_each() -> None:
     body = '{"word":"it\'s $HOME `x`"}'
-    line = curl_line("http://h/v1/models/m:predict", body, {"--cacert": Path("my ca.pem")}, [])
+    line = curl_line("http://h/v1/models/m:predict", body, {"--cacert": Path("my ca.pem")}, "")
     assert shlex.split(line) == [
         "curl", "--cacert", "my ca.pem", "-d", body, "http://h/v1/models/m:predict"
     ]  # fmt: skip
 
 
 def test_curl_line_when_the_body_is_too_long_for_an_argument_then_piped() -> None:
-    again = ["tapeline", "request-sample", "my model", "--body"]
+    again = "tapeline request-sample 'my model' --body"
     line = curl_line("http://h/v1/models/m:predict", "x" * 200_000, {}, again)
     assert line == (
         "tapeline request-sample 'my model' --body | curl -d @- http://h/v1/models/m:predict"
@@ -145,7 +145,7 @@ def test_curl_line_when_the_body_is_too_long_for_an_argument_then_piped() -> Non
 
 
 def test_curl_line_when_the_body_is_too_long_in_bytes_then_piped() -> None:
-    line = curl_line("http://h/v1/models/m:predict", "ö" * 60_000, {}, ["tapeline"])
+    line = curl_line("http://h/v1/models/m:predict", "ö" * 60_000, {}, "tapeline")
     assert line.startswith("tapeline | curl ")
 
 
