@@ -31,8 +31,9 @@ def node(
     Safe to try again: a node that the run has finished is not run again, and what a killed
     attempt left is removed first.
 
-    Exit codes: 0 done, cached or finished before; 1 failed; 2 bad input; 3 anomalies in the data;
-    99 skipped, as a condition is false; 143 stopped by SIGTERM with the training saved.
+    Exit codes: 0 done, cached or finished before; 1 failed, or another run is still going on; 2 bad
+    input, which no other try mends; 3 anomalies in the data; 99 skipped, as a condition is false;
+    143 stopped by SIGTERM with the training saved.
 
     Example: tapeline node dags/digits Trainer --run-id nightly-2026-01-31
     """
@@ -50,7 +51,7 @@ def finish(
 ) -> None:
     """End a run whose nodes a scheduler ran: summary, metrics, verdict.
 
-    Exit codes: those of `tapeline run`.
+    Exit codes: those of `tapeline run`; 1 where the metadata or the disk could not be had, too.
 
     Example: tapeline finish dags/digits --run-id nightly-2026-01-31
     """
