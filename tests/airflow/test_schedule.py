@@ -145,7 +145,8 @@ def test_schedule_when_the_next_span_comes_then_it_begins_with_the_last_blessed_
 
 
 def test_schedule_when_a_run_is_late_then_the_command_is_told(nights):
-    _, _, workdir = nights
+    _, runs, workdir = nights
     told = [json.loads(line) for line in (workdir / "told.jsonl").read_text().splitlines()]
-    assert {event["event"] for event in told} == {"sla_missed"}
-    assert DAYS[1] in {event["logical_date"][:10] for event in told}
+    assert DAYS[1] in {e["logical_date"][:10] for e in told if e["event"] == "sla_missed"}
+    # Past midnight there is one run more, which has no data.
+    assert not [e for e in told if e["event"] == "failed" and e["airflow_run_id"] in runs]
