@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.config import RunConfig
 from pipeline.config_file import ConfigError, Problem, dump_config, load_config
 from pipeline.program import program
+from pipeline.run_folder import CONFIG_FILE
 from serving.atomic_files import exclusive, replace_text
 
 if TYPE_CHECKING:
     from trainer_module.tasks.base import Task
 
-IR_FILE, GRAPH_FILE, CONFIG_FILE = "ir.json", "graph.json", "config.yaml"
+IR_FILE, GRAPH_FILE = "ir.json", "graph.json"
 FORMAT = 1
 """Of graph.json; another one is compiled again."""
 

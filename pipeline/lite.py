@@ -17,6 +17,7 @@ from pipeline.metadata.connection import place
 from pipeline.metadata.errors import MetadataError
 from pipeline.metadata.opening import open_mlmd
 from pipeline.metadata.recorded import recorded_metadata
+from pipeline.run_folder import CONFIG_FILE
 from pipeline.served_model import version_folder
 from serving.lite.config import VARIANTS, LiteConfig
 from serving.lite.job import Job
@@ -26,8 +27,6 @@ from serving.version_folders import read_manifest
 if TYPE_CHECKING:
     from pipeline.config import EvaluateConfig
     from trainer_module.tasks.base import Task
-
-CONFIG_FILE = "config.yaml"
 
 _DEPTH = 4
 """Folders from a pipeline's down to a model: artifacts/Trainer/model/<id>."""

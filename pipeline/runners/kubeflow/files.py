@@ -30,13 +30,11 @@ from pipeline.runners.kubeflow.checks import KUBEFLOW, VERTEX, kubeflow_problems
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.kubeflow.entrypoint import DRIVER, EXECUTOR
 from pipeline.runners.kubeflow.lint import spec_problems
+from pipeline.runners.kubeflow.package import FILES
 from pipeline.runners.kubeflow.platform import platform_spec, with_resources
 from trainer_module.tasks.base import Task
 
 COMMAND = ["python", "-m", "pipeline.runners.kubeflow.entrypoint"]
-FILES = {KUBEFLOW: "pipeline.yaml", VERTEX: "pipeline.json"}
-"""The file that a target's pipeline is in."""
-
 ACCEPTED_FOLDER = "accepted"
 _ALWAYS_RUN = ("Pusher", "WarmStart", "Baseline", "AcceptedData", "AcceptedRecord")
 """What these find or leave in folders, no cache knows."""

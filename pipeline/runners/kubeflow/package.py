@@ -10,9 +10,13 @@ from typing import Any
 import yaml
 
 from pipeline.config_file import ConfigError, Problem, load_config
+from pipeline.run_folder import CONFIG_FILE
+from pipeline.runners.kubeflow.checks import KUBEFLOW, VERTEX
 from pipeline.runners.kubeflow.config import KubeflowConfig
 
-FILE, VERTEX_FILE = "pipeline.yaml", "pipeline.json"
+FILES = {KUBEFLOW: "pipeline.yaml", VERTEX: "pipeline.json"}
+"""The file that a target's pipeline is in."""
+
 _KINDS = {
     "STRING": (str, "a text"),
     "NUMBER_INTEGER": (int, "an integer"),
@@ -87,18 +91,18 @@ def read_package(folder: Path) -> Package:
         ConfigError: for a folder that no such pipeline was compiled into.
     """
     allowed = "a folder of `tapeline compile CONFIG --target kubeflow -o DIR`"
-    file, config_file = folder / FILE, folder / "config.yaml"
+    file, config_file = folder / FILES[KUBEFLOW], folder / CONFIG_FILE
     try:
         documents = list(yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader))
         root = documents[0]["root"]
         config_file.read_bytes()
     except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError) as error:
-        if (folder / VERTEX_FILE).exists() and not file.exists():
-            reason = f"{VERTEX_FILE}, which Vertex AI takes"
+        if (folder / FILES[VERTEX]).exists() and not file.exists():
+            reason = f"{FILES[VERTEX]}, which Vertex AI takes"
         elif isinstance(error, OSError):
             reason = f"no {Path(str(error.filename)).name}"
         else:
-            reason = f"{FILE}, which is no pipeline: {' '.join(str(error).split())}"
+            reason = f"{file.name}, which is no pipeline: {' '.join(str(error).split())}"
         raise ConfigError(Problem(str(folder), "DIR", reason, allowed)) from error
     config = load_config(str(config_file))
     return Package(
