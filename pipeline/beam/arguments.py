@@ -1,7 +1,8 @@
 """Turns the `beam` section into the options that every Beam component of a pipeline is given.
 
-What exists only while a run goes on, such as a port, stands in them as an environment variable:
-TFX's cache looks at the options, and nodes would run again for every other port.
+What is known only where and while a run goes on, such as a port or the number of cores, stands in
+them as an environment variable: TFX's cache looks at the options, and nodes would run again for
+every other port.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pipeline.beam.config import (
     PortableConfig,
     SparkConfig,
 )
-from pipeline.beam.running_mode import IN_MEMORY, usable_cores
+from pipeline.beam.running_mode import IN_MEMORY
 
 JOB_ENDPOINT = "TAPELINE_BEAM_JOB_ENDPOINT"
 ENVIRONMENT = "TAPELINE_BEAM_ENVIRONMENT"
@@ -50,7 +51,8 @@ def _direct(beam: DirectConfig) -> list[Any]:
         return []
     # The size of the data decides, which nobody knows before the run.
     mode = None if beam.running_mode == "auto" else beam.running_mode
-    workers = None if mode is None else str(beam.workers or usable_cores())
+    # Nor how many cores the machine has that a node will run on.
+    workers = None if mode is None or beam.workers is None else str(beam.workers)
     return [
         "--runner=DirectRunner",
         _option("direct_running_mode", mode, RUNNING_MODE),

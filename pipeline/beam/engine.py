@@ -36,7 +36,13 @@ from pipeline.beam.config import (
 )
 from pipeline.beam.dead_workers import failing_with_dead_workers
 from pipeline.beam.processes import wait_for_port, worker_environment
-from pipeline.beam.running_mode import IN_MEMORY, files_bytes, running_mode, usable_cores
+from pipeline.beam.running_mode import (
+    IN_MEMORY,
+    MULTI_PROCESSING,
+    files_bytes,
+    running_mode,
+    usable_cores,
+)
 
 _START = 120.0
 """Seconds. A process imports Beam in three on an idle machine."""
@@ -47,7 +53,7 @@ def running_engine(beam: BeamConfig, data: DataConfig) -> Iterator[None]:
     """Starts what the engine lacks, and tells the options of `beam_pipeline_args` where it is.
 
     Args:
-        data: whose size decides how the direct engine works.
+        data: whose size may decide how the direct engine works.
 
     Raises:
         EngineFailed: if a process does not start.
@@ -73,11 +79,13 @@ def running_engine(beam: BeamConfig, data: DataConfig) -> Iterator[None]:
 
 
 def _direct(beam: DirectConfig, data: DataConfig) -> dict[str, str]:
-    """Chooses the running mode where it goes by the data."""
-    if beam.running_mode != "auto":
+    """Chooses what goes by the data and by the cores of this machine."""
+    if beam.running_mode == IN_MEMORY:
         return {}
-    size = make_source(data).size() or files_bytes(getattr(data, "path", None))
     cores = usable_cores()
+    if beam.running_mode == MULTI_PROCESSING:
+        return {WORKERS: str(beam.workers or cores)}
+    size = make_source(data).size() or files_bytes(getattr(data, "path", None))
     mode = running_mode(beam, size, cores)
     workers = 1 if mode == IN_MEMORY else beam.workers or cores
     return {RUNNING_MODE: mode, WORKERS: str(workers)}

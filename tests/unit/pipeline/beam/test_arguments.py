@@ -110,9 +110,10 @@ def test_portable_kinds_when_a_job_is_long_then_do_not_end_it(section):
         ({"engine": "portable"}, [JOB_ENDPOINT, ENVIRONMENT]),
         ({"engine": "flink"}, [JOB_ENDPOINT, ENVIRONMENT, JOB_NAME]),
         (DATAFLOW, [WHEEL]),
+        ({"engine": "direct", "running_mode": "multi_processing"}, [WORKERS]),
     ],
 )
-def test_addresses_when_they_are_known_only_later_then_are_variables(section, variables):
+def test_options_when_they_are_known_only_later_then_are_variables(section, variables):
     """By their names alone, which TFX's cache may look at."""
     from tfx.dsl.placeholder.placeholder import Placeholder
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from components.example_gen.config import SklearnConfig
-from pipeline.beam import running_mode
+from pipeline.beam import engine, running_mode
 from pipeline.beam.arguments import ENVIRONMENT, JOB_ENDPOINT, RUNNING_MODE, WORKERS
 from pipeline.beam.checks import listens
 from pipeline.beam.config import BeamConfig
@@ -91,3 +91,11 @@ def test_direct_when_the_data_are_large_then_has_several_processes(monkeypatch, 
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n3,4\n")
     with running_engine(DIRECT, CsvConfig(source="csv", path=str(tmp_path), label="b")):
         assert (os.environ[RUNNING_MODE], os.environ[WORKERS]) == ("multi_processing", "5")
+
+
+def test_direct_when_it_has_several_processes_then_one_for_each_core_of_this_machine(monkeypatch):
+    monkeypatch.setattr(engine, "usable_cores", lambda: 7)
+    direct = TypeAdapter(BeamConfig).validate_python({"running_mode": "multi_processing"})
+    with running_engine(direct, DATA):
+        assert os.environ[WORKERS] == "7"
+    assert WORKERS not in os.environ
