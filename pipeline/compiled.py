@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.config import RunConfig
-from pipeline.config_file import ConfigError, Problem, dump_config, load_config
+from pipeline.config_file import ConfigError, Problem, Source, dump_config, load_config
 from pipeline.program import program
 from pipeline.run_folder import CONFIG_FILE
+from pipeline.runners.airflow.checks import airflow_problems
+from pipeline.runners.airflow.files import airflow_files
+from pipeline.runners.kubeflow.checks import kubeflow_problems
 from serving.atomic_files import exclusive, replace_text
 
 if TYPE_CHECKING:
@@ -53,11 +56,27 @@ class Compiled:
         return [node["id"] for node in self.graph["nodes"]]
 
 
+def target_problems(config: RunConfig, source: Source, target: Target) -> list[Problem]:
+    """Checks that a target can run such a pipeline; imports neither TFX nor TensorFlow.
+
+    Args:
+        source: where the configuration came from, for the messages.
+    """
+    if target == "local":
+        return []
+    if target == "airflow":
+        return airflow_problems(config, source)
+    return kubeflow_problems(config, source, target)
+
+
 def compiled_files(config: RunConfig, task: Task, target: Target) -> dict[str, str]:
     """Returns the files of the compiled form, their texts by their names.
 
+    Args:
+        config: one that has no `target_problems`.
+
     Raises:
-        ConfigError: if the target cannot run such a pipeline.
+        ConfigError: if the target cannot run what came out.
     """
     if target in ("kubeflow", "vertex"):
         from pipeline.runners.kubeflow.files import kubeflow_files
@@ -70,10 +89,8 @@ def compiled_files(config: RunConfig, task: Task, target: Target) -> dict[str, s
     files = {CONFIG_FILE: dump_config(config), IR_FILE: ir_text(ir)}
     added: dict[str, str] = {}
     if target == "airflow":
-        from pipeline.runners.airflow.files import airflow_files
-
         graph["airflow"] = config.orchestration.airflow.model_dump(mode="json")
-        added = airflow_files(config, graph)
+        added = airflow_files(config.name)
     # What a scheduler looks for comes last: it reads the others.
     return {**files, GRAPH_FILE: json.dumps(graph, indent=1, sort_keys=True) + "\n", **added}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeGuard, get_args
 import typer
 
 from pipeline.commands.arguments import Config, Set
-from pipeline.compiled import GRAPH_FILE, Target, compiled_files, write_compiled
+from pipeline.compiled import GRAPH_FILE, Target, compiled_files, target_problems, write_compiled
 from pipeline.config_file import ConfigError, Problem, Source, load_config
 
 if TYPE_CHECKING:
@@ -49,13 +49,11 @@ def _is_target(text: str) -> TypeGuard[Target]:
 
 def _checked(path: str, overrides: list[str], target: Target) -> tuple[RunConfig, Source]:
     from pipeline.checks import check_inputs
-    from pipeline.runners.kubeflow.checks import kubeflow_problems
 
     config, source = load_config(path, overrides), Source(path, overrides)
-    if target in ("kubeflow", "vertex"):
-        problems = kubeflow_problems(config, source, target)
-        if problems:
-            raise ConfigError(*problems)
+    problems = target_problems(config, source, target)
+    if problems:
+        raise ConfigError(*problems)
     check_inputs(config, source)
     return config, source
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from pipeline.beam.config import DataflowConfig, DirectConfig, FlinkConfig, PortableConfig
 from pipeline.config import RunConfig
 from pipeline.config_file import Problem, Source
+from pipeline.node_names import node_names, unknown_nodes
 
 KUBEFLOW, VERTEX = "kubeflow", "vertex"
 
@@ -32,6 +33,8 @@ def kubeflow_problems(config: RunConfig, source: Source, target: str) -> list[Pr
     if kubeflow.image is None:
         allowed = "the image that the containers run, as registry/name:tag"
         problems.append(source.problem(f"{_SECTION}.image", "null", allowed))
+    names = node_names(config, records=True)
+    problems += unknown_nodes(source, f"{_SECTION}.nodes", kubeflow.nodes, names)
     problems += _path_problems(config, source)
     problems += _beam_problems(config, source)
     if target == VERTEX:

@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
-
-NodeId = Literal[
-    "BigQueryExampleGen",
-    "ExampleGen",
-    "StatisticsGen",
-    "SchemaGen",
-    "ExampleValidator",
-    "AcceptedData",
-    "AnomalyGate",
-    "AcceptedRecord",
-    "Transform",
-    "WarmStart",
-    "Trainer",
-    "Baseline",
-    "Evaluator",
-    "Pusher",
-    "TFLiteExport",
-]
 
 _KUBERNETES_NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -109,13 +91,13 @@ class KubeflowConfig(_Section):
         description="PersistentVolumeClaim that is mounted at `root`; not for Vertex",
     )
     default: NodeConfig = NodeConfig()
-    nodes: dict[NodeId, NodeConfig] = Field(
+    nodes: dict[str, NodeConfig] = Field(
         default_factory=dict, description="by node; what it says replaces what `default` says"
     )
 
     def node(self, name: str) -> NodeConfig:
         """Returns what holds for a node: its own section over `default`."""
-        own = self.nodes.get(name)  # type: ignore[call-overload]
+        own = self.nodes.get(name)
         if own is None:
             return self.default
         said = {key: getattr(own, key) for key in own.model_fields_set}

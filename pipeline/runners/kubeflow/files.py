@@ -23,10 +23,10 @@ from tfx.utils import name_utils
 
 from pipeline.beam.config import DirectConfig
 from pipeline.config import RunConfig
-from pipeline.config_file import ConfigError, Source
+from pipeline.config_file import ConfigError
 from pipeline.graph import build_pipeline
 from pipeline.lookups import FolderLookups
-from pipeline.runners.kubeflow.checks import KUBEFLOW, VERTEX, kubeflow_problems
+from pipeline.runners.kubeflow.checks import VERTEX
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.kubeflow.entrypoint import DRIVER, EXECUTOR
 from pipeline.runners.kubeflow.lint import spec_problems
@@ -46,16 +46,14 @@ def kubeflow_files(config: RunConfig, task: Task, target: str) -> dict[str, str]
     """Returns the text of the compiled pipeline, by the name of its file.
 
     Args:
+        config: one that has no `kubeflow_problems`.
         task: the task that `config` names.
         target: `kubeflow`: a PipelineSpec, schema 2.1.0, for open-source Kubeflow Pipelines;
             `vertex`: a PipelineJob.
 
     Raises:
-        ConfigError: if the configuration, or what came out of it, cannot run there.
+        ConfigError: if what came out cannot run there.
     """
-    problems = kubeflow_problems(config, Source("(configuration)"), target)
-    if problems:
-        raise ConfigError(*problems)
     kubeflow = config.orchestration.kubeflow
     placed = _placed(config)
     pipeline = build_pipeline(

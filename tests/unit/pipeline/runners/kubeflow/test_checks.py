@@ -28,6 +28,11 @@ def test_configuration_when_it_fits_then_has_no_problems(problems, target):
     assert problems(target, CSV, "serve.root=/tapeline/serving") == []
 
 
+def test_nodes_when_the_pipeline_has_them_then_each_may_have_a_section(problems):
+    sections = "orchestration.kubeflow.nodes={AcceptedRecord: {cpu: 1}, WarmStart: {cpu: 1}}"
+    assert problems("kubeflow", sections, "train.warm_start=true") == []
+
+
 @pytest.mark.parametrize(
     ("target", "override", "problem"),
     [
@@ -47,6 +52,16 @@ def test_configuration_when_it_fits_then_has_no_problems(problems, target):
             "kubeflow",
             "beam={running_mode: multi_processing}",
             "beam.workers: found null; allowed: a number with multi_processing",
+        ),
+        (
+            "kubeflow",
+            "orchestration.kubeflow.nodes.BigQueryExampleGen.cpu=1",
+            ".nodes.BigQueryExampleGen: found no node of this pipeline; allowed: ExampleGen, ",
+        ),
+        (
+            "vertex",
+            "orchestration.kubeflow.nodes={TFLiteExport: {cpu: 1}}",
+            ".nodes.TFLiteExport: found no node of this pipeline; allowed: ExampleGen, ",
         ),
         ("vertex", "orchestration.kubeflow.claim=c", ".claim: found 'c'; allowed: null on Vertex"),
         ("vertex", "orchestration.kubeflow.root=/data", ".root: found '/data'; allowed: /gcs/<b"),
@@ -75,7 +90,6 @@ def test_configuration_when_something_does_not_fit_then_says_what(
     [
         ("pipeline_root=file:///tmp", "pipeline_root", "a text that matches"),
         ("root=tapeline", "root", "a text that matches"),
-        ("nodes={Training: {cpu: 1}}", "nodes.Training", "'Trainer'"),
         ("nodes={Trainer: {cpus: 1}}", "nodes.Trainer.cpus", "did you mean cpu?"),
         ("default.cpu=0", "default.cpu", "a number above 0"),
         ("default.retries={count: 0}", "default.retries.count", "a number above 0"),

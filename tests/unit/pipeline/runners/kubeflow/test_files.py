@@ -7,10 +7,6 @@ import re
 import shlex
 from pathlib import Path
 
-import pytest
-
-from pipeline.config_file import ConfigError
-
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -66,15 +62,6 @@ def test_graph_then_has_the_nodes_of_the_local_one_and_a_record_of_what_was_acce
         assert found == local
 
 
-def test_node_sections_then_may_name_every_node_that_there_is(open_source_documents):
-    import typing
-
-    from pipeline.runners.kubeflow.config import NodeId
-
-    tasks = set(open_source_documents[0]["root"]["dag"]["tasks"])
-    assert set(typing.get_args(NodeId)) == {*tasks, "BigQueryExampleGen"}
-
-
 def test_condition_then_asks_for_an_input_that_the_task_has(open_source_documents):
     (spec, _) = open_source_documents
     for name in ("Pusher", "TFLiteExport"):
@@ -118,17 +105,3 @@ def test_cache_when_open_source_then_is_off_and_when_vertex_as_configured(
     assert cached(vertex_job["pipelineSpec"]) == every - always
     without = json.loads(compile_files("vertex", "cache=false")["pipeline.json"])
     assert cached(without["pipelineSpec"]) == set()
-
-
-def test_compile_when_the_configuration_does_not_fit_then_says_all_that_is_wrong(configured):
-    from pipeline.runners.kubeflow.files import kubeflow_files
-    from trainer_module.tasks import make_task
-
-    config = configured("name=hand_written")
-    with pytest.raises(ConfigError) as caught:
-        kubeflow_files(config, make_task(config.task), "kubeflow")
-    assert [problem.key for problem in caught.value.problems] == [
-        "name",
-        "orchestration.kubeflow.image",
-        "orchestration.kubeflow.claim",
-    ]
