@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 SPECIFICATION = """
@@ -52,7 +53,8 @@ def write_compiled(
     """
     folder.mkdir()
     (folder / "pipeline.yaml").write_text(specification)
-    config = _CONFIG.read_text().replace("name: breast_cancer\n", "name: small\n", 1)
+    (name,) = re.findall(r"^pipelineInfo:\n  name: (\S+)$", specification, re.MULTILINE)
+    config = _CONFIG.read_text().replace("name: breast_cancer\n", f"name: {name}\n", 1)
     config = f"{config}\norchestration:\n  kubeflow: {kubeflow}\n"
     (folder / "config.yaml").write_text(config)
     return folder

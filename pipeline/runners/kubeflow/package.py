@@ -88,15 +88,18 @@ def read_package(folder: Path) -> Package:
     """Returns the pipeline in a folder.
 
     Raises:
-        ConfigError: for a folder that no such pipeline was compiled into.
+        ConfigError: for a folder that no such pipeline was compiled into, or two different ones.
     """
     allowed = "a folder of `tapeline compile CONFIG --target kubeflow -o DIR`"
     file, config_file = folder / FILES[KUBEFLOW], folder / CONFIG_FILE
     try:
         documents = list(yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader))
         root = documents[0]["root"]
+        parameters = root.get("inputDefinitions", {}).get("parameters", {})
+        nodes = tuple(_task_names(documents[0]))
+        name = documents[0]["pipelineInfo"]["name"]
         config_file.read_bytes()
-    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
         if (folder / FILES[VERTEX]).exists() and not file.exists():
             reason = f"{FILES[VERTEX]}, which Vertex AI takes"
         elif isinstance(error, OSError):
@@ -105,12 +108,16 @@ def read_package(folder: Path) -> Package:
             reason = f"{file.name}, which is no pipeline: {' '.join(str(error).split())}"
         raise ConfigError(Problem(str(folder), "DIR", reason, allowed)) from error
     config = load_config(str(config_file))
+    if name != config.name:
+        found = f"{file.name} of {name} with {CONFIG_FILE} of {config.name}"
+        allowed = "files of one pipeline: run `tapeline compile` again"
+        raise ConfigError(Problem(str(folder), "DIR", found, allowed))
     return Package(
         file=file.resolve(),
         name=config.name,
         config=config.orchestration.kubeflow,
-        parameters=root.get("inputDefinitions", {}).get("parameters", {}),
-        nodes=tuple(_task_names(documents[0])),
+        parameters=parameters,
+        nodes=nodes,
     )
 
 

@@ -40,6 +40,8 @@ def test_package_when_nodes_are_in_a_component_of_their_own_then_named_too(tmp_p
         ("pipeline.yaml", None, "no pipeline.yaml"),
         ("pipeline.yaml", "a: [", "pipeline.yaml, which is no pipeline: while parsing"),
         ("pipeline.yaml", "pipelineInfo: {name: small}", "which is no pipeline: 'root'"),
+        ("pipeline.yaml", "root: 3", "which is no pipeline: 'int' object has no attribute"),
+        ("pipeline.yaml", "root: {}", "which is no pipeline: 'pipelineInfo'"),
         ("pipeline.yaml", "", "which is no pipeline: list index out of range"),
     ],
 )
@@ -55,6 +57,15 @@ def test_package_when_folder_holds_something_else_then_refused(tmp_path, file, t
     assert problem.source == str(folder)
     assert reason in problem.found
     assert "--target kubeflow" in problem.allowed
+
+
+def test_package_when_the_files_are_of_two_pipelines_then_refused(tmp_path):
+    folder = write_compiled(tmp_path / "compiled")
+    other = SPECIFICATION.replace("name: small", "name: large")
+    (folder / "pipeline.yaml").write_text(other)
+    told = "DIR: found pipeline.yaml of large with config.yaml of small; allowed: files of one"
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        read_package(folder)
 
 
 def test_package_when_compiled_for_vertex_then_refused(tmp_path):
