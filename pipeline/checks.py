@@ -48,8 +48,8 @@ def check_inputs(config: RunConfig, source: Source) -> None:
         ConfigError: with every mistake found.
     """
     problems = [
-        *_folder_problems(source, "root", config.pipeline_root),
-        *(_folder_problems(source, "serve.root", config.serving_root) if config.serve.root else ()),
+        *_root_problems(source, "root", config.pipeline_root),
+        *(_root_problems(source, "serve.root", config.serving_root) if config.serve.root else ()),
         *_temporary_problems(source),
         *data_problems(config, make_source(config.data), source),
         *schema_problems(config, source),
@@ -184,11 +184,20 @@ def _training_problems(config: RunConfig, source: Source, task: Task) -> list[Pr
     return problems
 
 
-def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
-    """Tries to make a folder where `folder` will be, and takes it back.
+def _root_problems(source: Source, key: str, folder: Path) -> list[Problem]:
+    """Checks a folder of folders: what is in it already may be another user's."""
+    problems = folder_problems(source, key, folder)
+    if problems or not folder.is_dir():
+        return problems
+    return [
+        source.problem(key, f"{inner}, which cannot be written", "a folder that can be written")
+        for inner in sorted(folder.iterdir())
+        if inner.is_dir() and not os.access(inner, os.W_OK | os.X_OK)
+    ]
 
-    What is in it already may be another user's.
-    """
+
+def folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
+    """Tries to make a folder where `folder` will be, and takes it back."""
     allowed = "a folder that can be written"
     existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not existing.is_dir():
@@ -203,11 +212,7 @@ def _folder_problems(source: Source, key: str, folder: Path) -> list[Problem]:
         return []
     except OSError as error:  # too long a name, say
         return [source.problem(key, f"{folder}: {error.strerror}", allowed)]
-    return [
-        source.problem(key, f"{inner}, which cannot be written", allowed)
-        for inner in sorted(folder.iterdir())
-        if inner.is_dir() and not os.access(inner, os.W_OK | os.X_OK)
-    ]
+    return []
 
 
 def _temporary_problems(source: Source) -> list[Problem]:

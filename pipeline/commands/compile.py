@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeGuard, get_args
 
@@ -14,6 +16,7 @@ from pipeline.config_file import ConfigError, Problem, Source, load_config
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
 
+_COMMAND = "compile"
 _TARGETS = get_args(Target)
 
 
@@ -35,23 +38,36 @@ def compile_(
     Example: tapeline compile configs/digits.yaml --target airflow -o dags/digits
     """
     if not _is_target(target):
-        raise ConfigError(Problem("compile", "--target", repr(target), ", ".join(_TARGETS)))
-    files = _compile(*_checked(config, set_ or [], target), target)
-    write_compiled(files, out)
+        raise ConfigError(Problem(_COMMAND, "--target", repr(target), ", ".join(_TARGETS)))
+    files = _compile(*_checked(config, set_ or [], target, out), target)
+    try:
+        removed = write_compiled(files, out)
+    except OSError as error:
+        found = f"{error.filename or out}: {error.strerror}"
+        allowed = "a folder that can be written, with room"
+        raise ConfigError(Problem(_COMMAND, "--out", found, allowed)) from error
+    if removed:
+        print(f"removed    {', '.join(removed)}, of an earlier compilation")
     print(f"compiled   {', '.join(sorted(files))} in {out}")
     if GRAPH_FILE in files:
-        print(f"try it     tapeline node {out} ExampleGen --run-id trial")
+        first = json.loads(files[GRAPH_FILE])["nodes"][0]["id"]
+        print(f"try it     {shlex.join(['tapeline', 'node', str(out), first])} --run-id trial")
 
 
 def _is_target(text: str) -> TypeGuard[Target]:
     return text in _TARGETS
 
 
-def _checked(path: str, overrides: list[str], target: Target) -> tuple[RunConfig, Source]:
-    from pipeline.checks import check_inputs
+def _checked(
+    path: str, overrides: list[str], target: Target, out: Path
+) -> tuple[RunConfig, Source]:
+    from pipeline.checks import check_inputs, folder_problems
 
     config, source = load_config(path, overrides), Source(path, overrides)
-    problems = target_problems(config, source, target)
+    problems = [
+        *target_problems(config, source, target),
+        *folder_problems(Source(_COMMAND), "--out", out),
+    ]
     if problems:
         raise ConfigError(*problems)
     check_inputs(config, source)
