@@ -15,6 +15,12 @@ from pipeline.runners.airflow.schedule import PRESETS, cron_fault
         "*/15 0-23/2 1,15 * mon-fri",
         "59 23 31 12 7",
         "5 4 * JAN,mar sun",
+        "0 0 29 2 *",
+        "0 0 30 2,3 *",
+        "0 0 30 2/2 *",
+        "0 0 */31 2 *",
+        "0 0 31 2 mon",
+        "0 0 31 2 */7",
     ],
 )
 def test_schedule_when_it_is_a_preset_or_cron_then_it_has_no_fault(text):
@@ -35,6 +41,9 @@ def test_schedule_when_it_is_a_preset_or_cron_then_it_has_no_fault(text):
         ("0 3 * * fri-mon", "'fri-mon' is no day of the week, from 0 to 7"),
         ("0 3 * * 1,", "'1,' is no day of the week, from 0 to 7"),
         ("*/0 3 * * *", "'*/0' is no minute, from 0 to 59"),
+        ("0 0 30 2 *", "day 30 never comes in month 2"),
+        ("0 0 31 feb,4-6/2 *", "day 31 never comes in month feb,4-6/2"),
+        ("0 0 30,31/1 2/12 *,1", "day 30,31/1 never comes in month 2/12"),
         ("0 ３ * * *", "'３' is no hour, from 0 to 23"),
     ],
 )
