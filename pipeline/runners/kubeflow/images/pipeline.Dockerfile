@@ -7,7 +7,11 @@
 #   docker build -f pipeline/runners/kubeflow/images/pipeline.Dockerfile -t tapeline-pipeline:1 .
 #
 # For nodes with GPUs: --build-arg TENSORFLOW=tensorflow, and CUDA on top.
-FROM python:3.10.19-bookworm AS build
+# Tags can be moved: --build-arg BUILD_IMAGE=...@sha256:... and RUN_IMAGE=... pin the bases.
+ARG BUILD_IMAGE=python:3.10.19-bookworm
+ARG RUN_IMAGE=python:3.10.19-slim-bookworm
+
+FROM $BUILD_IMAGE AS build
 ARG TENSORFLOW=tensorflow-cpu
 COPY requirements/tfx-1.16.txt requirements/tensorflow-cpu.txt /build/
 WORKDIR /build
@@ -37,7 +41,7 @@ RUN cd /opt/tapeline/lib/python3.10/site-packages \
     && find . -type d -name tests -prune -exec rm -rf {} + \
     && find . -type f -name '*.so*' -exec strip --strip-unneeded {} +
 
-FROM python:3.10.19-slim-bookworm
+FROM $RUN_IMAGE
 COPY --from=build /opt/tapeline /opt/tapeline
 ENV PATH=/opt/tapeline/bin:$PATH TF_USE_LEGACY_KERAS=1 HOME=/tmp PYTHONDONTWRITEBYTECODE=1
 # By number, so that Kubernetes sees that it is not root.

@@ -52,8 +52,14 @@ def test_dockerignore_when_other_images_are_built_then_leaves_what_they_copy(rep
                 assert any(fnmatch.fnmatch(one.split("/")[0], name) for name in kept), one
 
 
-def test_image_when_built_then_bases_are_pinned_and_of_one_release(instructions):
-    bases = [rest.split()[0] for word, rest in instructions if word == "FROM"]
+def test_image_when_built_then_bases_are_of_one_release_and_can_be_pinned(instructions, repository):
+    first = [word for word, _ in instructions].index("FROM")
+    arguments = dict(rest.split("=") for word, rest in instructions[:first] if word == "ARG")
+    named = [rest.split()[0] for word, rest in instructions if word == "FROM"]
+    assert [name.removeprefix("$") for name in named] == list(arguments)
+    page = (repository / "docs" / "kubeflow.md").read_text()
+    assert all(name in page for name in arguments)
+    bases = list(arguments.values())
     versions = [re.fullmatch(r"python:(3\.10\.\d+)-(?:slim-)?(\w+)", base) for base in bases]
     assert all(versions), bases
     assert len({found.groups() for found in versions if found}) == 1
