@@ -101,6 +101,6 @@ def test_standalone_when_the_port_is_taken_then_says_so_and_starts_nothing(repos
             ],
             cwd=repository, capture_output=True, text=True, check=False,
         )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"--port: found {port}, taken; allowed: another" in done.stderr
     assert not (tmp_path / "home" / "airflow.db").exists()

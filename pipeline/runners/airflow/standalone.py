@@ -61,21 +61,23 @@ def standalone(
     name = load_config(config, set_ or []).name
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
-    sets = [word for item in set_ or [] for word in ("--set", item)]
-    command = [*program(), "compile", config, *sets]
-    subprocess.run([*command, "--target", "airflow", "-o", str(home / "dags" / name)], check=True)
+    _compile(config, set_ or [], home / "dags" / name)
     environment = airflow_environment(ENVIRONMENT, home, port)
     with (home / "airflow.log").open("w", encoding="utf-8") as log:
         print(f"starting   Airflow; log {log.name}", flush=True)
-        for prepare in (
-            [str(airflow), "db", "migrate"],
-            [str(ENVIRONMENT / "bin" / "python"), "-c", _MAKE_ADMIN],
+        for what, prepare in (
+            ("`airflow db migrate`", [str(airflow), "db", "migrate"]),
+            ("making the user", [str(ENVIRONMENT / "bin" / "python"), "-c", _MAKE_ADMIN]),
         ):
-            subprocess.run(
-                prepare, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True
+            done = subprocess.run(
+                prepare, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
             )
+            if done.returncode != 0:
+                raise SystemExit(
+                    f"error: {what} ended with exit code {done.returncode}; see {log.name}"
+                )
         with _running(airflow, environment, log) as processes:
-            _wait(f"http://127.0.0.1:{port}/health", processes)
+            _wait(f"http://127.0.0.1:{port}/health", processes, log.name)
             password = (home / "standalone_admin_password.txt").read_text(encoding="utf-8")
             print(
                 f"ready      http://127.0.0.1:{port}/dags/{name}/grid\n"
@@ -86,7 +88,16 @@ def standalone(
             )
             while all(process.poll() is None for process in processes):
                 time.sleep(_POLL)
-            raise _ended(processes)
+            raise _ended(processes, log.name)
+
+
+def _compile(config: str, overrides: list[str], folder: Path) -> None:
+    """Compiles in a process of its own; one that fails has said why, and its exit code is ours."""
+    sets = [word for item in overrides for word in ("--set", item)]
+    command = [*program(), "compile", config, *sets]
+    done = subprocess.run([*command, "--target", "airflow", "-o", str(folder)], check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.returncode)
 
 
 def airflow_environment(environment: Path, home: Path, port: int = 8080) -> dict[str, str]:
@@ -157,23 +168,23 @@ def _running(
                     process.wait(max(0.1, deadline - time.monotonic()))
 
 
-def _wait(url: str, processes: list[subprocess.Popen[bytes]]) -> None:
+def _wait(url: str, processes: list[subprocess.Popen[bytes]], log: str) -> None:
     """Waits until the web server answers."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if any(process.poll() is not None for process in processes):
-            raise _ended(processes)
+            raise _ended(processes, log)
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             urllib.request.urlopen(url, timeout=5).close()  # noqa: S310  loopback
             return
         time.sleep(_POLL)
-    raise SystemExit(f"error: {url} does not answer after {_START_SECONDS} s; see the log")
+    raise SystemExit(f"error: {url} does not answer after {_START_SECONDS} s; see {log}")
 
 
-def _ended(processes: list[subprocess.Popen[bytes]]) -> SystemExit:
+def _ended(processes: list[subprocess.Popen[bytes]], log: str) -> SystemExit:
     names = ("the scheduler", "the web server")
     ended = [name for name, p in zip(names, processes, strict=True) if p.poll() is not None]
-    return SystemExit(f"error: {' and '.join(ended)} ended; see the log")
+    return SystemExit(f"error: {' and '.join(ended)} ended; see {log}")
 
 
 def main() -> None:
@@ -181,7 +192,9 @@ def main() -> None:
     try:
         typer.run(standalone)
     except ConfigError as error:
-        sys.exit("\n".join(f"error: {problem}" for problem in error.problems))
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
