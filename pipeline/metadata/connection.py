@@ -27,7 +27,7 @@ _TIMEOUTS = (
 """Of libpq, which waits for hours by itself for a machine that is gone."""
 
 
-def connection_config(config: RunConfig, read_only: bool = False) -> Any:
+def connection_of(metadata: MetadataConfig, pipeline_root: Path, read_only: bool = False) -> Any:
     """Returns the ConnectionConfig of a pipeline's metadata, with the password as it is now.
 
     It is for opening the store with at once: whoever prints it prints the password.
@@ -38,11 +38,6 @@ def connection_config(config: RunConfig, read_only: bool = False) -> Any:
     Raises:
         MetadataError: if there is no password where the configuration says.
     """
-    return connection_of(config.metadata, config.pipeline_root, read_only)
-
-
-def connection_of(metadata: MetadataConfig, pipeline_root: Path, read_only: bool = False) -> Any:
-    """Returns the same of the `metadata` section, for a pipeline whose folder is known."""
     from ml_metadata.proto import metadata_store_pb2
 
     connection = metadata_store_pb2.ConnectionConfig()

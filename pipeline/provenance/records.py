@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config_file import ConfigError, Problem
-from pipeline.metadata.connection import connection_config, has_metadata, place
-from pipeline.metadata.errors import MetadataError
+from pipeline.metadata.connection import has_metadata, place
+from pipeline.metadata.opening import metadata_cause, open_mlmd
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -200,31 +200,23 @@ def open_records(config: RunConfig) -> Iterator[Records]:
     """Opens the metadata of a configuration's pipeline.
 
     Raises:
-        ConfigError: if there are none, or they cannot be read.
+        ConfigError: if there are none.
+        MetadataError: if they cannot be read.
     """
     from ml_metadata import errors
-    from ml_metadata.metadata_store import metadata_store
 
-    where = place(config.metadata, config.pipeline_root)
     if not has_metadata(config):
+        where = place(config.metadata, config.pipeline_root)
         allowed = f"the metadata that runs of {config.name} leave"
         raise ConfigError(Problem(where, "(metadata)", "no such file", allowed))
-    try:
-        store = metadata_store.MetadataStore(connection_config(config, read_only=True))
-    except MetadataError as error:
-        raise ConfigError(Problem(where, error.key, error.found, error.allowed)) from error
-    # What opens the store has an error of its own for everything.
-    except (RuntimeError, errors.StatusError) as error:
-        raise _unreadable(where, error) from error
+    store = open_mlmd(config.metadata, config.pipeline_root, read_only=True)
     try:
         yield Records(store, config.name)
     except errors.StatusError as error:
-        raise _unreadable(where, error) from error
-
-
-def _unreadable(where: str, error: Exception) -> ConfigError:
-    found = str(error).partition("query:")[0].strip() if "query:" in str(error) else str(error)
-    return ConfigError(Problem(where, "(metadata)", found, "metadata that can be read"))
+        cause = metadata_cause(error, config)
+        if cause is None:
+            raise
+        raise cause from error
 
 
 def parsed(value: Any) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.artifact_types import GATE_VERDICT
@@ -18,7 +17,7 @@ from pipeline.collection.plan import Plan, make_plan
 from pipeline.collection.served import served_versions
 from pipeline.config import RunConfig
 from pipeline.config_file import load_config
-from pipeline.metadata.connection import connection_config
+from pipeline.metadata.opening import open_mlmd
 
 Ids = Mapping[str, int]
 SPLITS = ("train", "eval", "test")
@@ -35,7 +34,7 @@ class Site:
         self.config, self.config_path = config, path
         self.root = config.pipeline_root
         (self.root / "runs").mkdir(parents=True)
-        self.store = metadata_store.MetadataStore(connection_config(config))
+        self.store = open_mlmd(config.metadata, config.pipeline_root)
         self._made: dict[tuple[Any, ...], dict[str, int]] = {}
         self._types: dict[tuple[str, str], int] = {}
         self._artifacts: dict[int, mlmd.Artifact] = {}

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.metadata.connection import connection_config, connection_of, has_metadata, place
+from pipeline.metadata.connection import connection_of, has_metadata, place
 
 ROOT = Path("/runs/digits")
 
 
-def test_connection_when_in_a_file_then_makes_it_only_to_write(load) -> None:
-    config = load()
-    path = str(config.pipeline_root / "metadata.sqlite")
+def test_connection_when_in_a_file_then_makes_it_only_to_write(section) -> None:
     for read_only, mode in ((False, 3), (True, 1)):
-        found = connection_config(config, read_only).sqlite
-        assert (found.filename_uri, found.connection_mode) == (path, mode)
+        found = connection_of(section(), ROOT, read_only).sqlite
+        assert (found.filename_uri, found.connection_mode) == (f"{ROOT}/metadata.sqlite", mode)
 
 
 def test_connection_when_on_postgresql_then_values_are_quoted_and_it_gives_up(

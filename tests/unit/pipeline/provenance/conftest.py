@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.config import RunConfig
 from pipeline.config_file import load_config
-from pipeline.metadata.connection import connection_config
+from pipeline.metadata.opening import open_mlmd
 from pipeline.provenance.records import RESOLVER
 
 _STATES = mlmd.Execution.State
@@ -29,7 +28,7 @@ class Books:
         self.config = config
         self.root = config.pipeline_root
         self.root.mkdir(parents=True)
-        self._store = metadata_store.MetadataStore(connection_config(config))
+        self._store = open_mlmd(config.metadata, config.pipeline_root)
         self._types: dict[tuple[str, str], int] = {}
         self._artifacts: dict[int, mlmd.Artifact] = {}
         self._made = 0

@@ -11,6 +11,7 @@ import pytest
 
 from components.artifact_types import GATE_VERDICT
 from pipeline.config_file import ConfigError
+from pipeline.metadata.errors import MetadataError
 from pipeline.provenance.account import account
 from pipeline.provenance.records import open_records
 from pipeline.provenance.tree import tree
@@ -224,7 +225,7 @@ def test_version_when_no_run_of_ours_pushed_it_then_says_so(tmp_path):
 def test_metadata_when_missing_or_broken_then_the_file_is_named(history):
     path = history.books.root / "metadata.sqlite"
     path.write_bytes(b"no database, though it is long enough to be one" * 100)
-    with pytest.raises(ConfigError, match=f"{path}: "):
+    with pytest.raises(MetadataError, match=f"metadata: found {path}, which is damaged"):
         told(history.books.config.model_folder, 200)
     path.unlink()
     with pytest.raises(ConfigError, match=f"{path}: .*no such file"):
