@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from components.artifact_types import GATE_VERDICT, LITE_MODELS
 from components.json_values import finite
-from pipeline.events import read_events
+from pipeline.events import RUN_BEGIN, read_events
 from pipeline.run_folder import began_at
+from serving.atomic_files import replace_text
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -70,14 +71,7 @@ class Summary:
 
     def write(self) -> None:
         """Writes `summary.json` into the run's folder, whole or not at all."""
-        path = Path(self.run_dir, SUMMARY_FILE)
-        partial = path.with_suffix(".partial")
-        try:
-            partial.write_text(self.to_json() + "\n", encoding="utf-8")
-            os.replace(partial, path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        replace_text(Path(self.run_dir, SUMMARY_FILE), self.to_json() + "\n")
 
 
 def summarize(
@@ -205,12 +199,17 @@ def past_runs(root: Path) -> list[dict[str, Any]]:
     """Returns the runs of every pipeline under `root`, oldest first, as their summaries say."""
     found = []
     for folder in filter(Path.is_dir, root.glob("*/runs/*")):
-        summary = _summary_values(folder)
+        try:
+            began = began_at(folder)
+        except FileNotFoundError:
+            # `tapeline gc` removes it at this moment.
+            continue
+        summary = json_object(folder / SUMMARY_FILE)
         found.append(
             {
                 "pipeline": folder.parent.parent.name,
                 "run_id": folder.name,
-                "began": began_at(folder),
+                "began": began,
                 "status": summary.get("status", UNENDED),
                 "seconds": summary.get("seconds"),
                 "metrics": summary.get("metrics", {}),
@@ -225,38 +224,53 @@ def past_runs(root: Path) -> list[dict[str, Any]]:
 def run_detail(run_dir: Path) -> dict[str, Any]:
     """Returns all that a run left about itself, in plain JSON.
 
-    Of a run without a summary the events tell which nodes ended, and what failed.
+    Of a run without a summary the events tell which nodes ended since it last began or was resumed,
+    and what failed.
     """
     found = {
         "pipeline": run_dir.parent.parent.name,
         "began": began_at(run_dir),
         **asdict(Summary(UNENDED, run_dir.name, str(run_dir))),
-        **_summary_values(run_dir),
+        **json_object(run_dir / SUMMARY_FILE),
         # It may have been moved since.
         "run_dir": str(run_dir),
     }
     if found["status"] == UNENDED:
-        for event in read_events(run_dir):
-            if event["kind"] in ("node_end", "node_failed"):
-                state = event.get("state", FAILED)
-                found["nodes"].append(asdict(Node(event["node"], state, event["seconds"])))
+        for event in _last_ends(run_dir):
+            state = event.get("state", FAILED)
+            found["nodes"].append(asdict(Node(event["node"], state, event["seconds"])))
             if event["kind"] == "node_failed":
                 found["error"] = {"node": event["node"], "cause": event["cause"]}
     return found
 
 
+def _last_ends(run_dir: Path) -> list[dict[str, Any]]:
+    """Returns how each node ended that has since the run last began, and goes on no more."""
+    ends: dict[str, dict[str, Any]] = {}
+    for event in read_events(run_dir):
+        if event["kind"] == RUN_BEGIN:
+            ends.clear()
+        elif event["kind"] == "node_begin":
+            # A scheduler tries it again.
+            ends.pop(event["node"], None)
+        elif event["kind"] in ("node_end", "node_failed"):
+            ends[event["node"]] = event
+    return list(ends.values())
+
+
 def read_summary(run_dir: Path) -> Summary | None:
-    """Returns the summary of a run; None if it left none."""
-    values = _summary_values(run_dir)
+    """Returns the summary of a run; None if it left none that can be read."""
+    values = json_object(run_dir / SUMMARY_FILE)
     if not values:
         return None
     nodes = [Node(**node) for node in values.pop("nodes")]
     return Summary(**{**values, "run_dir": str(run_dir)}, nodes=nodes)
 
 
-def _summary_values(run_dir: Path) -> dict[str, Any]:
-    path = run_dir / SUMMARY_FILE
-    if not path.is_file():
+def json_object(path: Path) -> dict[str, Any]:
+    """Returns the object in a file of a run; {} if there is none, as after a loss of power."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values
+    return found if isinstance(found, dict) else {}

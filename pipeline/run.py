@@ -22,7 +22,15 @@ from pipeline.display import Display, make_display
 from pipeline.events import events_of_run
 from pipeline.metadata.checks import check_metadata
 from pipeline.output import CapturedOutput
-from pipeline.report import ANOMALIES, FAILED, STOPPED, Summary, summarize, summarize_check
+from pipeline.report import (
+    ANOMALIES,
+    FAILED,
+    STOPPED,
+    SUMMARY_FILE,
+    Summary,
+    summarize,
+    summarize_check,
+)
 from pipeline.run_folder import (
     CONFIG_FILE,
     LOG_FILE,
@@ -203,6 +211,8 @@ def _drive(
                 with writing_root(config, source):
                     run_dir = make_run_folder(config, run_id, request)
                     output.log_to(run_dir / LOG_FILE)
+                    # A run that goes on has not ended, whatever it came to before.
+                    (run_dir / SUMMARY_FILE).unlink(missing_ok=True)
                     if asked.accepted_why is not None:
                         accept(run_dir, asked.accepted_why)
                 display.say(f"{config.name}  run {run_id}")

@@ -59,15 +59,19 @@ def replace_text(path: Path, text: str) -> None:
     """Writes a text beside its file and renames it; leaves a file alone that has it already.
 
     The caller holds the lock of the folder that the file is under: the name beside it is fixed, so
-    that the next write uses up what a killed one left.
+    that the next write uses up what a killed one left. A write that fails leaves nothing.
     """
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if path.is_file() and path.read_bytes() == text.encode():
         return
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

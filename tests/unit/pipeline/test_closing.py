@@ -35,7 +35,7 @@ def end(repository, tmp_path, monkeypatch):
 @pytest.fixture
 def full_folder(tmp_path):
     """A run's folder whose files are on a disk that is full: what is written there never fits."""
-    for name in (".anomalies.json.partial", "summary.partial"):
+    for name in (".anomalies.json.partial", ".summary.json.partial"):
         (tmp_path / name).symlink_to("/dev/full")
     (tmp_path / ".full.prom.partial").symlink_to("/dev/full")
     return tmp_path

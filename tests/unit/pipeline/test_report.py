@@ -5,12 +5,23 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from pipeline.report import CACHED, FAILED, NOT_BLESSED, PUSHED, Node, Summary, past_runs
+from pipeline.report import (
+    CACHED,
+    FAILED,
+    NOT_BLESSED,
+    PUSHED,
+    Node,
+    Summary,
+    past_runs,
+    read_summary,
+    run_detail,
+)
 
 
 @pytest.fixture
@@ -39,6 +50,17 @@ def test_summary_when_it_cannot_be_written_then_leaves_no_part(tmp_path) -> None
     with pytest.raises(IsADirectoryError):
         Summary(FAILED, "1", str(tmp_path)).write()
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_summary_when_written_then_is_on_the_disk_before_it_has_its_name(
+    tmp_path, monkeypatch
+) -> None:
+    done = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append("fsync"), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("replace"), replace(*names)))
+    Summary(FAILED, "1", str(tmp_path)).write()
+    assert done[:2] == ["fsync", "replace"]
 
 
 def test_summary_when_written_then_reads_back_and_leaves_no_part(add_run, tmp_path) -> None:
@@ -98,12 +120,45 @@ def test_past_runs_when_a_run_was_killed_then_it_is_interrupted(add_run, tmp_pat
     add_run("digits", "1")
     killed_while_writing = tmp_path / "digits" / "runs" / "2"
     killed_while_writing.mkdir()
-    (killed_while_writing / "summary.partial").write_text('{"status": "pus')
+    (killed_while_writing / ".summary.json.partial").write_text('{"status": "pus')
 
     runs = past_runs(tmp_path)
 
     assert [run["status"] for run in runs] == ["interrupted", "interrupted"]
     assert (runs[0]["seconds"], runs[0]["metrics"], runs[0]["servable"]) == (None, {}, None)
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 40, b'{"status": "pu', b"\xff", b"[]"])
+def test_past_runs_when_a_summary_was_lost_with_the_power_then_the_others_are_told(
+    add_run, tmp_path, left
+) -> None:
+    lost = add_run("digits", "1", PUSHED)
+    add_run("digits", "2", CACHED)
+    path = Path(lost.run_dir, "summary.json")
+    path.write_bytes(left)
+
+    assert [run["status"] for run in past_runs(tmp_path)] == ["interrupted", CACHED]
+    assert read_summary(path.parent) is None
+    assert run_detail(path.parent)["status"] == "interrupted"
+    lost.write()
+    assert read_summary(path.parent) == lost
+
+
+def test_past_runs_when_one_is_removed_meanwhile_then_the_others_are_told(
+    add_run, tmp_path, monkeypatch
+) -> None:
+    add_run("digits", "1", PUSHED)
+    gone = Path(add_run("digits", "2", PUSHED).run_dir)
+    is_dir = Path.is_dir
+
+    def see_and_remove(path: Path) -> bool:
+        found = is_dir(path)
+        if path == gone:
+            shutil.rmtree(gone)
+        return found
+
+    monkeypatch.setattr(Path, "is_dir", see_and_remove)
+    assert [run["run_id"] for run in past_runs(tmp_path)] == ["1"]
 
 
 def test_past_runs_when_there_are_none_then_is_empty(tmp_path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from pipeline import node
 from pipeline.config_file import ConfigError, NotNow, Source, load_config
 from pipeline.metadata.errors import MetadataError
-from pipeline.run import writing_root
+from pipeline.report import FAILED, Summary
+from pipeline.run import Asked, resume, writing_root
 from pipeline.run_folder import Request, make_run_folder
 from pipeline.run_lock import hold_root
 
@@ -64,3 +66,24 @@ def test_node_when_what_failed_may_pass_then_a_scheduler_may_try_again(error, ca
 
     assert command() == 1
     assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_run_when_resumed_and_killed_then_what_it_came_to_before_is_no_summary_of_it(
+    repository, tmp_path, monkeypatch
+):
+    class Killed(BaseException):
+        pass
+
+    def die(*_arguments):
+        raise Killed
+
+    for step in ("check_inputs", "check_metadata", "prepare_task"):
+        monkeypatch.setattr(f"pipeline.run.{step}", lambda *_: None)
+    monkeypatch.setattr("pipeline.run.stopping.stop_on_sigterm", lambda: None)
+    monkeypatch.setattr("pipeline.run._execute", die)
+    config = load_config(str(repository / "configs" / "digits.yaml"), [f"root={tmp_path}"])
+    folder = make_run_folder(config, "night-1", Request(str(Path.cwd())))
+    Summary(FAILED, "night-1", str(folder)).write()
+    with pytest.raises(Killed):
+        resume(folder, Asked())
+    assert not (folder / "summary.json").exists()

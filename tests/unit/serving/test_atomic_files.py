@@ -119,3 +119,14 @@ def test_text_when_it_is_there_already_then_left_alone(root):
     before = os.stat(root / "text").st_ino
     replace_text(root / "text", "größe")
     assert os.stat(root / "text").st_ino == before
+
+
+def test_text_when_the_disk_is_full_then_leaves_the_old_one_and_no_part(root):
+    path = root / "models.config"
+    path.write_bytes(b"old \xff, no UTF-8")
+    (root / ".models.config.partial").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        replace_text(path, "new")
+    assert [(found.name, found.read_bytes()) for found in root.iterdir()] == [
+        ("models.config", b"old \xff, no UTF-8")
+    ]

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.commands.runs import runs
 from pipeline.config_file import ConfigError
-from pipeline.events import events_of_run
+from pipeline.events import events_of_node, events_of_run
 from pipeline.report import FAILED, NOT_BLESSED, PUSHED, Node, Summary
 from pipeline.run_folder import find_run
 from trainer_module.progress import emit
@@ -124,6 +124,45 @@ def test_run_when_killed_then_its_events_tell_how_far_it_came(add_run, show):
     assert found["nodes"] == [{"name": "ExampleGen", "state": "done", "seconds": 1.5}]
     assert (found["status"], found["error"]) == ("interrupted", None)
     assert any("killed, or still going" in line for line in show("w"))
+
+
+def test_run_when_resumed_and_killed_again_then_tells_of_the_last_attempt_alone(add_run, show):
+    folder = add_run("digits", "w", 3, None)
+    with events_of_run(folder, "digits"):
+        emit("node_end", node="ExampleGen", seconds=1.5, state="done")
+        emit("node_failed", node="Trainer", seconds=1.0, cause="ValueError: old")
+    with events_of_run(folder, "digits"):
+        emit("node_end", node="ExampleGen", seconds=0.0, state="earlier")
+        emit("node_begin", node="Trainer")
+    found = json.loads(show("w", as_json=True)[0])
+    assert found["nodes"] == [{"name": "ExampleGen", "state": "earlier", "seconds": 0.0}]
+    assert (found["status"], found["error"]) == ("interrupted", None)
+
+
+def test_run_when_a_scheduler_tries_a_node_again_then_the_attempt_before_is_forgotten(
+    add_run, show
+):
+    folder = add_run("digits", "w", 3, None)
+    failed = [("node_failed", {"seconds": 1.0, "cause": "ValueError: old"})]
+    for node, ends in {"ExampleGen": [("node_end", {"seconds": 1.5})], "Trainer": failed}.items():
+        with events_of_node(folder, "digits"):
+            emit("node_begin", node=node)
+            for kind, fields in ends:
+                emit(kind, node=node, **fields)
+    assert json.loads(show("w", as_json=True)[0])["error"]["cause"] == "ValueError: old"
+    with events_of_node(folder, "digits"):
+        emit("node_begin", node="Trainer")
+    found = json.loads(show("w", as_json=True)[0])
+    assert [node["name"] for node in found["nodes"]] == ["ExampleGen"]
+    assert found["error"] is None
+
+
+def test_run_when_its_summary_is_lost_then_its_events_tell_what_failed(add_run, show):
+    folder = add_run("digits", "w", 3, FAILED)
+    (folder / "summary.json").write_text("")
+    with events_of_run(folder, "digits"):
+        emit("node_failed", node="Trainer", seconds=1.0, cause="disk full")
+    assert "interrupted Trainer: disk full" in show("w")
 
 
 def test_find_run_when_none_is_named_then_is_the_last_to_begin(four, tmp_path):
