@@ -116,10 +116,12 @@ def events_of_run(run_dir: Path, pipeline: str) -> Iterator[None]:
     """Keeps the events of a run that is all in this process; `emit_outcome` ends it."""
     with EventLog(run_dir) as log:
         emit(RUN_BEGIN, pipeline=pipeline, resumed=not log.is_first)
+        began = time.monotonic()
         try:
             yield
         except KeyboardInterrupt:
-            emit(RUN_END, status="interrupted", exit=130)
+            seconds = round(time.monotonic() - began, 3)
+            emit(RUN_END, status="interrupted", exit=130, seconds=seconds)
             raise
 
 

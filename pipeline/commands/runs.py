@@ -82,7 +82,7 @@ def _since(text: str) -> str:
             if ago
             else datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         allowed = "a date, a date and time, or so long ago: 30m, 12h, 7d, 2w"
         raise ConfigError(Problem("runs", "--since", text, allowed)) from error
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")

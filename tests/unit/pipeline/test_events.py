@@ -82,6 +82,7 @@ def test_run_when_interrupted_then_its_end_says_so(run_dir):
         raise KeyboardInterrupt
     end = read_events(run_dir)[-1]
     assert end.items() >= {"kind": "run_end", "status": "interrupted", "exit": 130}.items()
+    assert 0 <= end["seconds"] < 60
 
 
 def test_lines_when_processes_append_at_the_same_time_then_all_are_whole(run_dir):

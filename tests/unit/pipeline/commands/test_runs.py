@@ -79,6 +79,7 @@ def test_runs_when_filtered_then_are_those_oldest_first(four, show, options, lis
     [
         ({"status": "fine"}, "--status: found fine; allowed: pushed, cached"),
         ({"since": "lately"}, "--since: found lately; .*30m, 12h, 7d, 2w"),
+        ({"since": "9999-12-31T23:59:59-11:00"}, "--since: found 9999-12-31T23:59:59-11:00; "),
         ({"root": Path("nowhere")}, "--root: found nowhere, no folder"),
     ],
 )
