@@ -12,11 +12,10 @@ from pydantic import ValidationError
 
 from pipeline.config_file import ConfigError, Problem, load_config
 from pipeline.lineage import training_of
-from pipeline.metadata.config import SQLITE_FILE, SqliteConfig
-from pipeline.metadata.connection import place
+from pipeline.metadata.connection import has_metadata, place
 from pipeline.metadata.errors import MetadataError
 from pipeline.metadata.opening import open_mlmd
-from pipeline.metadata.recorded import recorded_metadata
+from pipeline.origin import origin_config
 from pipeline.run_folder import CONFIG_FILE
 from pipeline.served_model import version_folder
 from serving.lite.config import VARIANTS, LiteConfig
@@ -27,9 +26,6 @@ from serving.version_folders import read_manifest
 if TYPE_CHECKING:
     from pipeline.config import EvaluateConfig
     from trainer_module.tasks.base import Task
-
-_DEPTH = 4
-"""Folders from a pipeline's down to a model: artifacts/Trainer/model/<id>."""
 
 _OTHERWISE = "a version whose run is on this machine; or --examples and --out"
 
@@ -100,18 +96,17 @@ def origin_of(version: Path) -> Origin:
     Raises:
         ConfigError: if the version does not say, or the run is not on this machine.
     """
-    uri = read_manifest(version).get("model_uri")
-    if not isinstance(uri, str) or len(Path(uri).parents) < _DEPTH:
-        raise _unknown(version, "a version that does not say which run it comes from")
-    pipeline_root = Path(uri).parents[_DEPTH - 1]
-    metadata = recorded_metadata(pipeline_root)
-    path = pipeline_root / SQLITE_FILE
-    if isinstance(metadata, SqliteConfig) and not path.is_file():
-        raise _unknown(version, f"no {path}, the metadata of the run that it comes from")
     try:
-        training = training_of(open_mlmd(metadata, pipeline_root, read_only=True), uri)
+        pushed = origin_config(version)
+    except LookupError as error:
+        raise _unknown(version, str(error)) from error
+    pipeline_root, where = pushed.pipeline_root, place(pushed.metadata, pushed.pipeline_root)
+    if not has_metadata(pushed):
+        raise _unknown(version, f"no {where}, the metadata of the run that it comes from")
+    try:
+        store = open_mlmd(pushed.metadata, pipeline_root, read_only=True)
+        training = training_of(store, read_manifest(version)["model_uri"])
     except (LookupError, MetadataError, errors.StatusError) as error:
-        where = place(metadata, pipeline_root)
         raise _unknown(version, f"{where}, which does not tell: {error}") from error
     examples = Path(training.examples_uri)
     if not examples.is_dir():

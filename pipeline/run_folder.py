@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import re
@@ -107,6 +108,26 @@ def began_at(folder: Path) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def begun_runs(root: Path, pipeline: str = "*") -> list[Path]:
+    """Returns the folders of runs with their configuration, the one that began last at the end.
+
+    Args:
+        root: of the configurations.
+        pipeline: its name; `*`: of all of them.
+    """
+    began = {}
+    for path in root.glob(f"{pipeline}/runs/*/{CONFIG_FILE}"):
+        # `tapeline gc` may remove it at this moment.
+        with contextlib.suppress(FileNotFoundError):
+            began[path.parent] = path.stat().st_mtime_ns
+    return sorted(began, key=lambda folder: (began[folder], folder.name))
+
+
+def has_runs(root: Path) -> bool:
+    """Returns whether a folder is a root that pipelines were run under."""
+    return any(path.is_dir() for path in root.glob("*/runs"))
+
+
 def find_run(run: str | None, root: Path) -> Path:
     """Returns the folder of a run.
 
@@ -117,11 +138,11 @@ def find_run(run: str | None, root: Path) -> Path:
     Raises:
         ConfigError: if there is none, or more than one.
     """
-    if run is not None and _may_be_of_run(Path(run)):
+    if run is not None and _is_of_run(Path(run)):
         return _whole(Path(run))
-    known = sorted(path.parent for path in root.glob(f"*/runs/*/{CONFIG_FILE}"))
+    known = begun_runs(root)
     if run is None and known:
-        return max(known, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime_ns).resolve()
+        return known[-1].resolve()
     found = [folder for folder in root.glob("*/runs/*") if folder.name == run]
     if len(found) == 1:
         return _whole(found[0])
@@ -133,8 +154,13 @@ def find_run(run: str | None, root: Path) -> Path:
     raise ConfigError(Problem("runs", "RUN", f"{run or 'nothing'}, no run", allowed))
 
 
-def _may_be_of_run(folder: Path) -> bool:
-    return folder.is_dir() and (folder.parent.name == "runs" or (folder / CONFIG_FILE).is_file())
+def _is_of_run(folder: Path) -> bool:
+    """Returns whether a folder is of a run, if only of one that was killed while it was made."""
+    if (folder / CONFIG_FILE).is_file():
+        return True
+    # A pipeline's folder, and a root, may be in a folder of that name too.
+    is_higher = (folder / "runs").is_dir() or has_runs(folder)
+    return folder.is_dir() and folder.parent.name == "runs" and not is_higher
 
 
 def _whole(folder: Path) -> Path:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config_file import ConfigError, Problem, load_config
-from pipeline.run_folder import CONFIG_FILE, run_config
+from pipeline.origin import origin_config, read_card
 from pipeline.served_model import pushed_model_folder, version_folder
-from serving.version_folders import MANIFEST, MODEL_CARD, read_manifest, versions
+from serving.version_folders import MANIFEST, read_manifest, versions
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
-
-_DEPTH_OF_ARTIFACTS = 3
-"""A model lies in <pipeline root>/artifacts/<node>/<output>/<number>."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +47,8 @@ def find_version(model: str, number: int | None, overrides: list[str]) -> Versio
     if "model_uri" not in manifest:
         allowed = f"a version that `tapeline run` pushed, with {MANIFEST}"
         raise ConfigError(Problem(model, "VERSION", f"{folder} without a manifest", allowed))
-    card = _read_card(folder)
-    if Path(model).is_file():
-        config = load_config(model, overrides)
-    else:
-        config = _pipeline_config(folder, manifest["model_uri"], card)
-    return Version(folder, manifest, card, config)
+    config = load_config(model, overrides) if Path(model).is_file() else _pipeline_config(folder)
+    return Version(folder, manifest, read_card(folder), config)
 
 
 def _folder(model: str, number: int | None, overrides: list[str]) -> Path:
@@ -69,23 +61,9 @@ def _folder(model: str, number: int | None, overrides: list[str]) -> Path:
     return base / str(number)
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def _pipeline_config(folder: Path) -> RunConfig:
     try:
-        card: dict[str, Any] = json.loads((folder / MODEL_CARD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return card
-
-
-def _pipeline_config(folder: Path, model_uri: str, card: Mapping[str, Any]) -> RunConfig:
-    """Returns the configuration of the run that pushed, or else of the last run that left one."""
-    root = Path(model_uri).parents[_DEPTH_OF_ARTIFACTS]
-    pushed = root / "runs" / str(card.get("lineage", {}).get("run_id"))
-    left = sorted(path.parent for path in (root / "runs").glob(f"*/{CONFIG_FILE}"))
-    if pushed in left:
-        return run_config(pushed)
-    if left:
-        return run_config(left[-1])
-    found = f"no run's folder under {root}, where its model was trained"
-    allowed = "that folder, or CONFIG and the version's number in place of its folder"
-    raise ConfigError(Problem(str(folder), "VERSION", found, allowed))
+        return origin_config(folder)
+    except LookupError as error:
+        allowed = "its pipeline's folder, or CONFIG and the version's number in place of its folder"
+        raise ConfigError(Problem(str(folder), "VERSION", str(error), allowed)) from error

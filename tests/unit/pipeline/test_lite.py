@@ -117,6 +117,10 @@ def remove_config(run: Run) -> None:
     run.config.unlink()
 
 
+def remove_config_of_training(run: Run) -> None:
+    run.config.parent.rename(run.config.parent.with_name("run-2"))
+
+
 @pytest.mark.parametrize(
     ("spoil", "found"),
     [
@@ -126,7 +130,8 @@ def remove_config(run: Run) -> None:
         (damage_metadata, "metadata.sqlite, which does not tell: "),
         (point_at_another_model, "which does not tell: nothing put out "),
         (remove_examples, "ExampleGen/examples/1, the examples that it was trained on"),
-        (remove_config, "config.yaml, the configuration of its run"),
+        (remove_config, "no run's folder under "),
+        (remove_config_of_training, "run-1/config.yaml, the configuration of its run"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

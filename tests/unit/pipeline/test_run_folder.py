@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from pipeline.config_file import ConfigError, load_config
@@ -52,6 +55,19 @@ def test_find_run_when_there_is_none_then_names_one_that_there_is(config, tmp_pa
     make_run_folder(config, "night-1", Request(str(tmp_path)))
     with pytest.raises(ConfigError, match=r"RUN: found night-2, no run; .*, such as night-1"):
         find_run("night-2", tmp_path / "runs")
+
+
+def test_find_run_when_one_is_removed_meanwhile_then_is_another(config, tmp_path, monkeypatch):
+    kept, gone = (make_run_folder(config, name, Request(str(tmp_path))) for name in "ab")
+    glob = Path.glob
+
+    def list_and_remove(folder, pattern):
+        found = list(glob(folder, pattern))
+        shutil.rmtree(gone, ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(Path, "glob", list_and_remove)
+    assert find_run(None, tmp_path / "runs") == kept
 
 
 def test_find_run_when_two_pipelines_have_the_id_then_asks_for_the_folder(config, tmp_path):
