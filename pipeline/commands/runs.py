@@ -50,14 +50,15 @@ def runs(
     Example: tapeline runs --pipeline digits --status failed --since 7d
     """
     from pipeline.report import past_runs
-    from pipeline.run_folder import CONFIG_FILE, find_run
+    from pipeline.run_folder import find_run, has_runs
 
-    if run is not None and (not Path(run).is_dir() or (Path(run) / CONFIG_FILE).is_file()):
+    if run is not None and not has_runs(Path(run)):
         _show_one(find_run(run, root), as_json)
         return
     root = root if run is None else Path(run)
-    if not root.is_dir():
-        raise ConfigError(Problem("runs", "--root", f"{root}, no folder", "the root of a run"))
+    if not has_runs(root):
+        what = "a folder without runs" if root.is_dir() else "no folder"
+        raise ConfigError(Problem("runs", "--root", f"{root}, {what}", "the root of a run"))
     if status is not None and status not in STATUSES:
         raise ConfigError(Problem("runs", "--status", status, ", ".join(STATUSES)))
     begun = _since(since) if since else ""

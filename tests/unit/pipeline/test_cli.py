@@ -219,6 +219,7 @@ def test_run_when_set_brings_a_bad_label_then_names_the_set(
 def test_command_when_it_only_tells_then_imports_no_tensorflow(
     arguments, tmp_path, tapeline
 ) -> None:
+    (tmp_path / "digits" / "runs").mkdir(parents=True)
     done = tapeline(*arguments, cwd=tmp_path, env=LIST_IMPORTS)
 
     modules, said = imported_and_said(done.stderr)

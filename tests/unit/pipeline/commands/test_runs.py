@@ -46,6 +46,12 @@ def four(add_run) -> None:
 
 
 @pytest.fixture
+def half(tmp_path: Path) -> None:
+    """The folder of a run that was killed while it was made."""
+    (tmp_path / "runs" / "trips" / "runs" / "half").mkdir(parents=True)
+
+
+@pytest.fixture
 def show(tmp_path, monkeypatch, capsys):
     """Runs the command where `runs` is, and returns the lines that it prints."""
     monkeypatch.chdir(tmp_path)
@@ -81,11 +87,22 @@ def test_runs_when_filtered_then_are_those_oldest_first(four, show, options, lis
         ({"since": "lately"}, "--since: found lately; .*30m, 12h, 7d, 2w"),
         ({"since": "9999-12-31T23:59:59-11:00"}, "--since: found 9999-12-31T23:59:59-11:00; "),
         ({"root": Path("nowhere")}, "--root: found nowhere, no folder"),
+        ({"root": Path("runs/digits")}, "--root: found runs/digits, a folder without runs"),
+        ({"run": "runs/digits"}, "RUN: found runs/digits, no run; allowed: a run's folder, or "),
+        ({"run": "runs/trips/runs/half"}, "runs/half/config.yaml: .* the run ended before it had"),
     ],
 )
-def test_runs_when_a_filter_is_none_then_is_refused(four, show, options, error):
+def test_runs_when_a_filter_or_a_folder_is_none_then_is_refused(four, half, show, options, error):
     with pytest.raises(ConfigError, match=error):
         show(**options)
+
+
+def test_runs_when_the_root_is_in_a_folder_named_runs_then_are_listed(add_run, show):
+    add_run("digits", "a", 0, PUSHED)
+    Path("runs").rename("all")
+    Path("runs").mkdir()
+    Path("all").rename("runs/all")
+    assert json.loads(show("runs/all", as_json=True)[0])["run_id"] == "a"
 
 
 def test_run_when_it_ended_well_then_shows_nodes_and_closing_lines(add_run, show):
