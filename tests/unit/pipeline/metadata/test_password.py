@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pipeline.metadata.errors import MetadataError
@@ -35,6 +37,24 @@ def test_password_when_its_variable_is_not_set_then_says_which(section, monkeypa
     assert str(caught.value).startswith(
         "metadata.password_env: found METADATA_PASSWORD, which is not set or empty; allowed: "
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [(b"s3cret\xff", "which is not UTF-8"), (b"s3cret\n", "which has more than one line")],
+)
+@pytest.mark.parametrize("backend", ["postgresql", "mysql"])
+def test_password_when_its_variable_holds_no_line_of_text_then_says_why_without_it(
+    section, monkeypatch, backend, value, found
+) -> None:
+    monkeypatch.setitem(os.environb, b"METADATA_PASSWORD", value)
+    with pytest.raises(MetadataError) as caught:
+        read_password(section(backend))
+    assert str(caught.value).startswith(
+        f"metadata.password_env: found METADATA_PASSWORD, {found}; allowed: "
+    )
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in repr(caught.value.__context__)
 
 
 @pytest.mark.parametrize(
