@@ -70,9 +70,7 @@ class _Conversation:
             if not offered & _TLS:
                 return Refusal(0, "TLS: the server offers none")
             self._send(head)
-            self._connection = context.wrap_socket(
-                self._connection, server_hostname=address_of(mysql)
-            )
+            self._connection = context.wrap_socket(self._connection, server_hostname=mysql.host)
         answer = _scrambled(password, nonce)
         names = [text.encode() + b"\0" for text in (mysql.user, mysql.database, _NATIVE)]
         self._send(head + names[0] + bytes([len(answer)]) + answer + names[1] + names[2])

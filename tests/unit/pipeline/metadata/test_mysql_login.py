@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import queue
+import ssl
 import struct
 
 import pytest
+import trustme
 
 from pipeline.metadata import mysql_login
 from pipeline.metadata.mysql_login import Refusal, login
@@ -127,6 +130,33 @@ def test_login_when_tls_is_wanted_and_not_offered_then_sends_nothing(
     assert missing is not None
     assert "No such file" in missing.text
     assert seen.get(timeout=10) == b""
+
+
+def test_login_when_by_tls_then_the_certificate_has_to_name_the_host_as_it_is_configured(
+    section, serve_once, tmp_path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    greeting = GREETING.replace(struct.pack("<H", 0xF7FE), struct.pack("<H", 0xFFFE))
+
+    def converse(connection) -> None:
+        send(connection, 0, greeting)
+        receive(connection)
+        with contextlib.suppress(OSError), context.wrap_socket(connection, True) as encrypted:
+            encrypted.recv(2**10)
+            send(encrypted, 3, OK)
+            encrypted.recv(2**10)
+
+    def refusal(host: str) -> Refusal | None:
+        tls = {"ca": str(tmp_path / "ca.pem")}
+        return login(section("mysql", host=host, port=serve_once(converse), tls=tls), PASSWORD)
+
+    assert refusal("localhost") is None
+    refused = refusal("127.0.0.1")
+    assert refused is not None
+    assert "IP address mismatch" in refused.text
 
 
 def test_login_when_the_server_is_silent_then_gives_up(section, serve_once, monkeypatch) -> None:
