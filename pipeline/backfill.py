@@ -17,7 +17,7 @@ from typing import Any
 
 from components.example_gen.config import TableConfig, where
 from components.example_gen.source import DataError
-from components.example_gen.spans import has_span, spans_between
+from components.example_gen.spans import RangeError, has_span, spans_between
 from pipeline.closing import EXIT_NOT_BLESSED, EXIT_OK
 from pipeline.config_file import ConfigError, Problem, Source, load_config
 from pipeline.program import program
@@ -71,7 +71,9 @@ def find_spans(path: str, overrides: Sequence[str], first: str, last: str) -> di
         return spans_between(data.path, _named(first, "--from"), _named(last, "--to"))
     except DataError as error:
         found, _, allowed = str(error).partition("; allowed: ")
-        raise ConfigError(Problem("backfill", "--from, --to", found, allowed)) from error
+        if isinstance(error, RangeError):
+            raise ConfigError(Problem("backfill", "--from, --to", found, allowed)) from error
+        raise ConfigError(source.problem("data.path", found, allowed)) from error
 
 
 def run_spans(

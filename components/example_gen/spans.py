@@ -78,6 +78,10 @@ def latest_spans(path: str, window: int, last: int | str | None = None) -> dict[
     return {span: found[span, versions[span]] for span in sorted(versions)[-window:]}
 
 
+class RangeError(DataError):
+    """Spans that were asked for, and are none of the data's."""
+
+
 def spans_between(path: str, first: int | str, last: int | str) -> dict[int | str, list[str]]:
     """Returns the paths of the spans from the first to the last, both included, oldest first.
 
@@ -86,12 +90,13 @@ def spans_between(path: str, first: int | str, last: int | str) -> dict[int | st
         first, last: numbers, or dates as ISO 8601 has them; spans of these need not be there.
 
     Raises:
-        DataError: if there is none, or the pattern's spans are named otherwise.
+        DataError: if the data have no span at all.
+        RangeError: if there is none in the range, or the pattern's spans are named otherwise.
     """
     for name in (first, last):
         if isinstance(name, int) == ("{YYYY}" in path):
             allowed = "a date such as 2026-01-31" if "{YYYY}" in path else "a number"
-            raise DataError.at(path, f"span {name} wanted", allowed)
+            raise RangeError.at(path, f"span {name} wanted", allowed)
     low, high = (
         name if isinstance(name, int) else _days(datetime.date.fromisoformat(name))
         for name in (first, last)
@@ -100,7 +105,7 @@ def spans_between(path: str, first: int | str, last: int | str) -> dict[int | st
     found = {span_name(path, span): known[span] for span in known if low <= span <= high}
     if not found:
         names = ", ".join(str(span_name(path, span)) for span in [*known][-_SHOWN:])
-        raise DataError.at(path, f"no span from {first} to {last}", f"some of {names}")
+        raise RangeError.at(path, f"no span from {first} to {last}", f"some of {names}")
     return found
 
 

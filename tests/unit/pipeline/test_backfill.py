@@ -58,9 +58,13 @@ def test_spans_when_in_the_range_then_come_oldest_first_and_missing_days_are_non
 @pytest.mark.parametrize(
     ("first", "last", "error"),
     [
-        ("2027-01-01", "2027-01-02", r"no span from .*; allowed: some of 2026-01-30, 2026-02-01"),
-        ("2026-02-02", "2026-01-30", r"no span from 2026-02-02 to 2026-01-30"),
-        ("1", "9", r"span 1 wanted; allowed: a date such as 2026-01-31"),
+        (
+            "2027-01-01",
+            "2027-01-02",
+            r"--from, --to: found .*: no span from .*; allowed: some of 2026-01-30, 2026-02-01",
+        ),
+        ("2026-02-02", "2026-01-30", r"--from, --to: .*: no span from 2026-02-02 to 2026-01-30"),
+        ("1", "9", r"--from, --to: .*: span 1 wanted; allowed: a date such as 2026-01-31"),
         ("May", "June", r"--from: found May; allowed: a number, or a date such as 2026-01-31"),
     ],
 )
@@ -72,6 +76,24 @@ def test_range_when_it_holds_no_span_then_is_refused(config, first, last, error)
 def test_data_when_they_have_no_spans_then_are_refused(config, write_config):
     with pytest.raises(ConfigError, match=r"data\.path: found digits, which names no spans"):
         find_spans(str(write_config()), [], "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("no-such-{YYYY}-{MM}-{DD}.csv", "found no span; allowed: files or folders"),
+        ("{SPAN}-{YYYY}.csv", "found {SPAN} {YYYY}; allowed: {SPAN}, or {YYYY}, {MM} and {DD}"),
+    ],
+)
+def test_data_when_their_path_is_wrong_then_it_is_what_is_told(config, path, found):
+    for overrides, source in (([], config), ([f"data.path='{path}'"], "--set data.path=")):
+        if not overrides:
+            text = Path(config).read_text()
+            Path(config).write_text(text.replace("'{YYYY}-{MM}-{DD}.csv'", f"'{path}'"))
+        with pytest.raises(ConfigError) as caught:
+            find_spans(config, overrides, "2026-01-30", "2026-02-01")
+        assert str(caught.value).startswith(source)
+        assert f"data.path: found {path}: {found}" in str(caught.value)
 
 
 def test_runs_when_all_come_to_a_decision_then_all_are_run_in_order(program, capfd):
