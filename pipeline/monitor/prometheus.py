@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import report
@@ -143,23 +142,16 @@ def _has(samples: Iterable[_Sample], pipeline: str) -> bool:
     return any(labels["pipeline"] == pipeline for labels, _ in samples)
 
 
-class _Figures:
-    """Figures as prometheus_client collects them."""
-
-    def __init__(self, found: Mapping[str, Iterable[_Sample]]) -> None:
-        self._found = found
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        for name, samples in self._found.items():
-            family = GaugeMetricFamily(name, HELP[name])
-            for labels, value in sorted(samples, key=lambda sample: sorted(sample[0].items())):
-                family.add_sample(name, labels, value)
-            if family.samples:
-                yield family
-
-
-def _text(found: Mapping[str, Iterable[_Sample]]) -> str:
+def _text(found: Mapping[str, list[_Sample]]) -> str:
     registry = CollectorRegistry()
-    registry.register(_Figures(found))
+    for name, samples in found.items():
+        if not samples:
+            continue
+        names = samples[0][0].keys()
+        gauge = Gauge(name, HELP[name], sorted(names), registry=registry)
+        for labels, value in sorted(samples, key=lambda sample: sorted(sample[0].items())):
+            # Another release may have left other labels for another pipeline.
+            if labels.keys() == names:
+                gauge.labels(**labels).set(value)
     text: str = generate_latest(registry).decode()
     return text

@@ -111,6 +111,13 @@ def test_file_when_pipelines_share_it_then_each_leaves_the_others_figures(path):
     assert text.count("# HELP tapeline_run_status ") == 1, "Prometheus refuses a second one"
 
 
+def test_file_when_another_release_left_other_labels_then_they_are_left_out(path):
+    path.write_text('tapeline_rows{pipeline="trips",part="train"} 5\n')
+    write_run(path, "digits", PUSHED_RUN)
+    assert figures(path, pipeline="trips") == {}
+    assert figures(path)["rows", "train"] == 70
+
+
 def test_file_when_it_was_no_such_file_before_then_is_written_anew(path):
     path.write_text('tapeline_metric{pipeline="digi')
     write_run(path, "digits", PUSHED_RUN)
