@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 
 from pipeline.commands.arguments import Root, Run
 from pipeline.config_file import ConfigError, Problem
-from pipeline.run_folder import CONFIG_FILE, find_run, run_config
+from pipeline.run_folder import find_run, run_config
 
 if TYPE_CHECKING:
     from pipeline.provenance.reasons import Answer
@@ -36,7 +37,7 @@ def explain_cache(
 
     run_dir = find_run(run, root)
     with open_records(run_config(run_dir)) as records:
-        answers = explain(records, run_dir.name, _Settings(run_dir.parent))
+        answers = explain(records, run_dir.name, _settings(run_dir.parent))
     answers += [
         Answer(node.name, SKIPPED, None, [Reason(SKIPPED, "its condition is false")])
         for node in _nodes(run_dir)
@@ -62,18 +63,18 @@ def _nodes(run_dir: Path) -> Sequence[Node]:
     return summary.nodes if summary else ()
 
 
-class _Settings(dict[str, dict[str, Any]]):
-    """The configurations of runs by their ids, read when they are asked for."""
+def _settings(runs: Path) -> Callable[[str], Mapping[str, Any]]:
+    """Returns what gives the configuration of a run by its id, as plain JSON."""
 
-    def __init__(self, runs: Path) -> None:
-        super().__init__()
-        self._runs = runs
+    @functools.cache
+    def of_run(run_id: str) -> Mapping[str, Any]:
+        try:
+            return run_config(runs / run_id).model_dump(mode="json")
+        except ConfigError:
+            # Removed since, or of another release.
+            return {}
 
-    def get(self, run_id: str, default: Any = None) -> Any:
-        """Returns the configuration as plain JSON; the default if it is no longer there."""
-        if run_id not in self and (self._runs / run_id / CONFIG_FILE).is_file():
-            self[run_id] = run_config(self._runs / run_id).model_dump(mode="json")
-        return super().get(run_id, default)
+    return of_run
 
 
 def _lines(answer: Answer) -> list[str]:

@@ -7,7 +7,7 @@ the outputs of that one are still there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,13 +69,13 @@ class Answer:
 
 
 def explain(
-    records: Records, run_id: str, settings: Mapping[str, Mapping[str, Any]]
+    records: Records, run_id: str, settings: Callable[[str], Mapping[str, Any]]
 ) -> list[Answer]:
     """Returns an answer for each node that the run came to, in the order in which they ran.
 
     Args:
-        settings: the configurations by run id, as far as they are still there: whether caching was
-            on, and the engine.
+        settings: returns the configuration of a run by its id, {} if it is not known any more:
+            whether caching was on, and the engine.
     """
     executions = records.of_run(run_id)
     answers: dict[str, Answer] = {}
@@ -89,7 +89,7 @@ def _answer(
     execution: Execution,
     run: Sequence[Execution],
     answers: Mapping[str, Answer],
-    settings: Mapping[str, Mapping[str, Any]],
+    settings: Callable[[str], Mapping[str, Any]],
 ) -> Answer:
     node = execution.node
     if execution.is_lookup:
@@ -104,7 +104,7 @@ def _answer(
     before = _last_success(records, execution)
     if before is None:
         return Answer(node, state, None, [Reason(FIRST, "no earlier run of it succeeded")])
-    own = settings.get(execution.run_id, {})
+    own = settings(execution.run_id)
     if own.get("cache") is False:
         # That its inputs are others then says nothing.
         off = Reason(OFF, "caching is off in this run")
@@ -115,7 +115,7 @@ def _answer(
     changes = [
         *_parameters(before, execution),
         *_inputs(records, before, execution, run, answers),
-    ] or _engine(settings.get(before.run_id, {}), own)
+    ] or _engine(settings(before.run_id), own)
     return Answer(node, state, before.run_id, changes)
 
 

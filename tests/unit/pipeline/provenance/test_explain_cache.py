@@ -34,6 +34,22 @@ def test_run_when_its_configuration_turned_the_cache_off_then_that_is_the_reason
     assert "Trainer            ran        caching is off in this run" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("left", ["renamed_since: 1\n", "train: {seed: [", None])
+def test_run_when_an_earlier_one_s_configuration_is_unreadable_then_is_explained_without(
+    books, capsys, left
+):
+    books.ran("a", "Trainer", key="1")
+    config = books.run_folder("a") / "config.yaml"
+    if left is None:
+        config.unlink()
+    else:
+        config.write_text(left)
+    folder = books.run_folder("b")
+    books.ran("b", "Trainer", key="2")
+    explain_cache(str(folder))
+    assert "nothing on record differs: its executor, or" in capsys.readouterr().out
+
+
 def test_run_when_it_came_to_no_node_then_is_refused(books):
     folder = books.run_folder("c")
     with pytest.raises(ConfigError, match="of which the metadata know nothing"):

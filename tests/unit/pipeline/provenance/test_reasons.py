@@ -18,7 +18,8 @@ def answers(books):
 
     def of(run: str, **settings) -> dict[str, Answer]:
         with open_records(books.config) as records:
-            return {answer.node: answer for answer in explain(records, run, settings)}
+            found = explain(records, run, lambda run_id: settings.get(run_id, {}))
+            return {answer.node: answer for answer in found}
 
     return of
 
