@@ -272,7 +272,8 @@ def tell_failure(context: Any) -> None:
 def tell_sla_misses(graph: dict[str, Any], misses: list[Any]) -> None:
     """Gives the runs that are late to the command of `on_failure`."""
     for miss in misses:
-        tell(graph, {"event": "sla_missed", "logical_date": miss.execution_date.isoformat()})
+        # Airflow's manage_slas() counts from the end of a run's interval, by which it names it too.
+        tell(graph, {"event": "sla_missed", "scheduled_at": miss.execution_date.isoformat()})
 
 
 def tell(graph: dict[str, Any], event: dict[str, Any]) -> None:
