@@ -40,7 +40,7 @@ _WHOLE = f"what `tapeline compile` wrote, whole: {_AGAIN}"
 
 _MARKS = {
     IR_FILE: "components.anomaly_gate.",
-    GRAPH_FILE: '"pipeline.cli"',
+    GRAPH_FILE: '"working_directory"',
     **dict.fromkeys(FILES.values(), "pipeline.runners.kubeflow.entrypoint"),
     f"*{DAG_SUFFIX}": "A pipeline of Tapeline's as a DAG",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeGuard, get_args
 
@@ -12,6 +11,7 @@ import typer
 from pipeline.commands.arguments import Config, Set
 from pipeline.compiled import GRAPH_FILE, Target, compiled_files, target_problems, write_compiled
 from pipeline.config_file import ConfigError, Problem, Source, load_config
+from pipeline.program import shell_line
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -51,7 +51,7 @@ def compile_(
     print(f"compiled   {', '.join(sorted(files))} in {out}")
     if GRAPH_FILE in files:
         first = json.loads(files[GRAPH_FILE])["nodes"][0]["id"]
-        print(f"try it     {shlex.join(['tapeline', 'node', str(out), first])} --run-id trial")
+        print(f"try it     {shell_line('node', str(out), first, '--run-id', 'trial')}")
 
 
 def _is_target(text: str) -> TypeGuard[Target]:
