@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import compile as command
 from pipeline.config_file import ConfigError
+from pipeline.program import shell_line
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def test_compile_when_a_file_cannot_be_written_then_is_told(compile_, tmp_path):
 def test_compile_when_done_then_says_what_it_removed_and_the_first_node_to_try(
     compile_, tmp_path, capsys
 ):
-    graph = {"command": ["python", "-m", "pipeline.cli"], "nodes": [{"id": "BigQueryExampleGen"}]}
+    graph = {"working_directory": "/", "nodes": [{"id": "BigQueryExampleGen"}]}
     out = tmp_path / "my dags"
     compile_(out, {"graph.json": json.dumps(graph)})
     assert capsys.readouterr().out.splitlines() == [
         f"compiled   graph.json in {out}",
-        f"try it     tapeline node {shlex.quote(str(out))} BigQueryExampleGen --run-id trial",
+        f"try it     {shell_line('node', str(out), 'BigQueryExampleGen', '--run-id', 'trial')}",
     ]
     compile_(out, {"pipeline.yaml": "a"})
     assert capsys.readouterr().out.splitlines() == [
