@@ -13,7 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.utils import io_utils
 
 from trainer_module import reference
-from trainer_module.checkpoint_root import INPUT_CACHE, note_use
+from trainer_module.checkpoint_root import INPUT_CACHE, Use, note_use
 from trainer_module.config import TrainerSettings
 from trainer_module.config.job import DataConfig, Job
 from trainer_module.data.records import match_files
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 RAW_EXAMPLES = "raw_examples"
 """Key of `custom_config` under which the Trainer component puts the files of raw eval examples."""
 
+RUN_ID = "run_id"
+"""Key under which it puts the id of the run, if it knows it."""
+
 _REFERENCE_ROWS = 200
 
 
@@ -42,6 +45,7 @@ def run_fn(fn_args: FnArgs) -> None:
     a crash finds them and goes on.
     """
     raw_examples = fn_args.custom_config.pop(RAW_EXAMPLES)
+    run_id = fn_args.custom_config.pop(RUN_ID, None)
     settings = TrainerSettings.model_validate(fn_args.custom_config)
     data = DataConfig(
         train=fn_args.train_files,
@@ -59,7 +63,7 @@ def run_fn(fn_args: FnArgs) -> None:
         label=settings.label,
     )
     # The last part of an output's path is the number of the execution.
-    note_use(Path(job.folder), Path(fn_args.model_run_dir).name)
+    note_use(Path(job.folder), Use(Path(fn_args.model_run_dir).name, run_id))
     result = run(job)
     assert result is not None, "this process is the chief, or has started the cluster"
     emit(

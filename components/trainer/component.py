@@ -16,7 +16,7 @@ from tfx.types import standard_component_specs as specs
 from tfx.utils import io_utils, json_utils
 
 from trainer_module.config import TrainerSettings
-from trainer_module.run_fn import RAW_EXAMPLES
+from trainer_module.run_fn import RAW_EXAMPLES, RUN_ID
 
 _RUN_FN = "trainer_module.run_fn.run_fn"
 _EVAL_SPLIT = "eval"
@@ -32,7 +32,7 @@ class TrainerSpec(specs.TrainerSpec):
 
 
 class Executor(tfx_executor.GenericExecutor):
-    """Calls `run_fn` with the files of the raw eval split in `custom_config`."""
+    """Calls `run_fn` with the files of the raw eval split, and the run's id, in `custom_config`."""
 
     def _GetFnArgs(  # noqa: N802  TFX's name
         self,
@@ -43,6 +43,8 @@ class Executor(tfx_executor.GenericExecutor):
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         uris = artifact_utils.get_split_uris(input_dict[RAW_EXAMPLES], _EVAL_SPLIT)
         fn_args.custom_config[RAW_EXAMPLES] = [io_utils.all_files_pattern(uri) for uri in uris]
+        if self._context is not None:
+            fn_args.custom_config[RUN_ID] = self._context.pipeline_run_id
         return fn_args
 
 

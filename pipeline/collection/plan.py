@@ -11,7 +11,7 @@ from pipeline.collection.books import Books, Execution
 from pipeline.collection.folders import TRASH, Sizes, is_inside, newest_change
 from pipeline.collection.needs import Needs, ServedVersion, needs, runs_behind
 from pipeline.collection.runs import Run, find_runs, kept_runs
-from trainer_module.checkpoint_root import INPUT_CACHE, used_by
+from trainer_module.checkpoint_root import INPUT_CACHE, Use, used_by
 
 ARTIFACT, CHECKPOINTS, INPUT, RUN = "artifacts", "checkpoints", "input cache", "run folders"
 LEFTOVERS = "leftovers"
@@ -126,27 +126,35 @@ def _checkpoints(
     root: Path, books: Books, runs: Sequence[Run], kept: Mapping[str, str], keep_runs: int
 ) -> Iterator[Folder]:
     began = min((run.began for run in runs[:keep_runs]), default=0.0)
-    recent = f"changed since the oldest of the newest {keep_runs} runs began"
+    oldest = min((run.began for run in runs if run.run_id in kept), default=0.0)
     for path in _inner(root / "checkpoints"):
+        if path.name == TRASH:
+            continue
         if path.name == INPUT_CACHE:
+            recent = f"changed since the oldest of the newest {keep_runs} runs began"
             for cached in sorted(path.iterdir()):
                 why = [recent] if newest_change(cached) >= began else []
                 yield Folder(INPUT, cached, why=why)
             continue
-        users = _trainings(books, used_by(path))
-        if users:
-            why = [kept[user.run_id] for user in users if user.run_id in kept]
-        else:
-            why = [recent] if newest_change(path) >= began else []
+        uses = used_by(path)
+        why = [kept[run_id] for run_id in _runs_of(books, uses) if run_id in kept]
+        # A number alone may be one of an earlier store.
+        is_known = bool(uses) and all(use.run_id is not None for use in uses)
+        if not is_known and not why and newest_change(path) >= oldest:
+            why = ["changed since the oldest run that is kept began"]
         yield Folder(CHECKPOINTS, path, why=list(dict.fromkeys(why)))
 
 
-def _trainings(books: Books, numbers: Sequence[str]) -> list[Execution]:
-    """Returns executions by their numbers, and those that got the same from the cache."""
-    known = [books.executions.get(int(number)) for number in numbers if number.isdecimal()]
-    trained = [execution for execution in known if execution is not None]
-    outputs = {n for execution in trained for ids in execution.outputs.values() for n in ids}
-    return [*trained, *(maker for output in outputs for maker in books.makers(output))]
+def _runs_of(books: Books, uses: Sequence[Use]) -> list[str]:
+    """Returns the runs that trained, and those that got the same from the cache."""
+    found = [use.run_id for use in uses if use.run_id is not None]
+    for use in uses:
+        execution = books.executions.get(int(use.execution)) if use.execution.isdecimal() else None
+        if execution is not None and use.run_id in (None, execution.run_id):
+            outputs = [number for ids in execution.outputs.values() for number in ids]
+            found += [execution.run_id]
+            found += [maker.run_id for output in outputs for maker in books.makers(output)]
+    return found
 
 
 def _run_folders(

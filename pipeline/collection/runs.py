@@ -73,7 +73,7 @@ def _run(name: str, folder: Path | None, began: float | None) -> Run:
     return Run(
         name,
         folder,
-        folder.stat().st_mtime if began is None else began,
+        (config if text else folder).stat().st_mtime if began is None else began,
         summary.get("status") in _FINISHED,
         f"{text}\0{_json(folder / REQUEST_FILE)}",
     )

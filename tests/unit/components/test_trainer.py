@@ -8,7 +8,7 @@ from tfx.types import artifact_utils, channel, standard_artifacts
 
 from components.trainer.component import Executor, Trainer
 from trainer_module.config import TaskConfig, TrainConfig, TrainerSettings
-from trainer_module.run_fn import RAW_EXAMPLES
+from trainer_module.run_fn import RAW_EXAMPLES, RUN_ID
 
 SETTINGS = TrainerSettings(
     task=TaskConfig(name="digits"),
@@ -56,7 +56,8 @@ def fn_args(trainer, artifact):
         "model": [artifact(standard_artifacts.Model, 5)],
         "model_run": [artifact(standard_artifacts.ModelRun, 6)],
     }
-    return Executor()._GetFnArgs(inputs, outputs, dict(trainer.exec_properties)), inputs
+    executor = Executor(Executor.Context(pipeline_run_id="night-1", unique_id="8"))
+    return executor._GetFnArgs(inputs, outputs, dict(trainer.exec_properties)), inputs
 
 
 def test_trainer_when_run_then_run_fn_gets_the_raw_examples_of_the_eval_split_alone(fn_args):
@@ -64,6 +65,11 @@ def test_trainer_when_run_then_run_fn_gets_the_raw_examples_of_the_eval_split_al
     (pattern,) = given.custom_config[RAW_EXAMPLES]
     found = list(Path("/").glob(pattern.lstrip("/")))
     assert found == [Path(inputs[RAW_EXAMPLES][0].uri, "Split-eval", "data.gz")]
+
+
+def test_trainer_when_run_then_run_fn_gets_the_id_of_the_run(fn_args):
+    given, _ = fn_args
+    assert given.custom_config[RUN_ID] == "night-1"
 
 
 def test_trainer_when_run_then_run_fn_trains_on_the_transformed_examples(fn_args):
@@ -75,7 +81,8 @@ def test_trainer_when_run_then_run_fn_trains_on_the_transformed_examples(fn_args
 
 def test_trainer_when_run_then_run_fn_gets_the_settings_as_they_were_given(fn_args):
     given, _ = fn_args
-    settings = {key: value for key, value in given.custom_config.items() if key != RAW_EXAMPLES}
+    ours = (RAW_EXAMPLES, RUN_ID)
+    settings = {key: value for key, value in given.custom_config.items() if key not in ours}
     assert TrainerSettings.model_validate(settings) == SETTINGS
 
 

@@ -18,6 +18,7 @@ from pipeline.collection.served import served_versions
 from pipeline.config import RunConfig
 from pipeline.config_file import load_config
 from pipeline.metadata.opening import open_mlmd
+from trainer_module.checkpoint_root import Use, note_use
 
 Ids = Mapping[str, int]
 SPLITS = ("train", "eval", "test")
@@ -33,7 +34,7 @@ class Site:
     def __init__(self, config: RunConfig, path: Path) -> None:
         self.config, self.config_path = config, path
         self.root = config.pipeline_root
-        (self.root / "runs").mkdir(parents=True)
+        (self.root / "runs").mkdir(parents=True, exist_ok=True)
         self.store = open_mlmd(config.metadata, config.pipeline_root)
         self._made: dict[tuple[Any, ...], dict[str, int]] = {}
         self._types: dict[tuple[str, str], int] = {}
@@ -138,9 +139,15 @@ class Site:
         """Makes a folder of checkpoints, used by executions."""
         folder = self.root / "checkpoints" / name
         write(folder / "latest" / "ckpt")
-        if executions:
-            (folder / "used_by.txt").write_text("".join(f"{number}\n" for number in executions))
+        known = read_books(self.store, "digits").executions
+        for number in executions:
+            note_use(folder, Use(str(number), known[number].run_id))
         return folder
+
+    def lose_books(self) -> Site:
+        """Moves the metadata away, as one does with a damaged file; returns the same root."""
+        (self.root / "metadata.sqlite").rename(self.root / "metadata.damaged")
+        return Site(self.config, self.config_path)
 
     def trainer(self, run_id: str) -> int:
         """Returns the number of the execution that trained in a run."""

@@ -222,3 +222,34 @@ def test_plan_when_another_program_put_a_version_there_then_keeps_nothing_for_it
     (site.config.model_folder / "8" / "assets.extra" / "tapeline.json").write_text(json.dumps({}))
     site.run("2", span=2)
     assert not [f for f in site.plan().kept if any("version" in why for why in f.why)]
+
+
+def test_plan_when_checkpoints_name_a_run_then_are_kept_for_it_whatever_the_numbers_say(site):
+    """The metadata are new, and another execution has the number."""
+    site.run("1", span=1, until="Evaluator", status="failed", asked="seed: 1")
+    site.run("2", span=2, status="pushed", asked="seed: 2")
+    resumable = site.checkpoints("digits-1", site.trainer("1"))
+    finished = site.checkpoints("digits-2", site.trainer("2"))
+    new = site.lose_books()
+    for number in range(3, 7):
+        new.run(str(number), span=number, asked="seed: 3")
+    plan = new.plan()
+    assert whys(plan, resumable) == ["run 1, which can be resumed"]
+    assert finished in freed(plan)
+
+
+def test_plan_when_checkpoints_name_a_number_alone_then_also_keeps_what_changed_lately(site):
+    site.run("1", span=1, blessed=False, status="not_blessed")
+    site.run("2", span=2, until="Trainer", status="failed", asked="seed: 2")
+    site.run("3", span=3)
+    folder = site.checkpoints("digits-1")
+    (folder / "used_by.txt").write_text(f"{site.trainer('1')}\n")
+    why = "changed since the oldest run that is kept began"
+    assert whys(site.plan(), folder) == [why], "it may be of run 2, in other metadata"
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, (1, 1))
+    assert folder in freed(site.plan())
+    (folder / "used_by.txt").write_text(f"{site.trainer('3')}\n")
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, (1, 1))
+    assert whys(site.plan(), folder) == ["run 3, of the newest 1"]
