@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,17 @@ from ml_metadata.proto import metadata_store_pb2
 
 from pipeline.collection.missing import is_whole
 
+FREED = "freed"
+"""Property of an artifact that a collection freed."""
+
 _Execution, _Event = metadata_store_pb2.Execution, metadata_store_pb2.Event
-_INPUTS = (_Event.INPUT, _Event.DECLARED_INPUT)
-_OUTPUTS = (_Event.OUTPUT, _Event.DECLARED_OUTPUT)
+_KINDS = {
+    _Event.INPUT: "inputs",
+    _Event.DECLARED_INPUT: "inputs",
+    _Event.OUTPUT: "outputs",
+    _Event.DECLARED_OUTPUT: "outputs",
+    _Event.INTERNAL_OUTPUT: "looked_up",
+}
 _FINISHED = (_Execution.COMPLETE, _Execution.CACHED)
 _AT_ONCE = 500
 """Executions whose events are asked for together."""
@@ -22,26 +31,32 @@ _Ids = Mapping[str, tuple[int, ...]]
 """Ids of artifacts by key."""
 
 
+class State(enum.Enum):
+    """What became of an artifact."""
+
+    PENDING = "was never published"
+    LIVE = "a run may be given it"
+    GONE = "somebody removed it, or a part of it, and the metadata do not know"
+    DELETED = "the metadata know that it is gone, or a part of it"
+    FREED = "a collection freed it"
+
+
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact.
-
-    Attributes:
-        is_live: whether a run may still be given it.
-        created: seconds since 1970.
-    """
-
     id: int
     type: str
     uri: str
-    is_live: bool
-    created: float
+    state: State
     properties: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Execution:
-    """A node in a run: the ids of the artifacts that it took and put out, by key."""
+    """A node in a run: the ids of the artifacts that it took and put out, by key.
+
+    Attributes:
+        looked_up: what a resolver found among what others had put out.
+    """
 
     id: int
     node: str
@@ -49,6 +64,7 @@ class Execution:
     is_finished: bool
     inputs: _Ids
     outputs: _Ids
+    looked_up: _Ids
 
 
 @dataclass(frozen=True)
@@ -74,8 +90,9 @@ class Books:
 
     def live(self, *types: str) -> list[Artifact]:
         """Returns the live artifacts of these types, oldest first; of all without types."""
-        found = [a for a in self.artifacts.values() if a.is_live and a.type in (types or (a.type,))]
-        return sorted(found, key=lambda artifact: artifact.id)
+        found = [artifact for artifact in self.artifacts.values() if artifact.state is State.LIVE]
+        wanted = [artifact for artifact in found if not types or artifact.type in types]
+        return sorted(wanted, key=lambda artifact: artifact.id)
 
     @cached_property
     def _makers(self) -> Mapping[int, list[Execution]]:
@@ -101,14 +118,12 @@ def read_books(store: Any, pipeline: str) -> Books:
         }
         for name in ("pipeline_run", "node")
     )
-    inputs: dict[int, dict[str, tuple[int, ...]]] = {}
-    outputs: dict[int, dict[str, tuple[int, ...]]] = {}
+    events: dict[tuple[int, str], dict[str, tuple[int, ...]]] = {}
     ids = list(found)
     for first in range(0, len(ids), _AT_ONCE):
         for event in store.get_events_by_execution_ids(ids[first : first + _AT_ONCE]):
-            of = inputs if event.type in _INPUTS else outputs if event.type in _OUTPUTS else None
-            if of is not None and event.path.steps:
-                keys = of.setdefault(event.execution_id, {})
+            if event.type in _KINDS and event.path.steps:
+                keys = events.setdefault((event.execution_id, _KINDS[event.type]), {})
                 key = event.path.steps[0].key
                 keys[key] = (*keys.get(key, ()), event.artifact_id)
     executions = {
@@ -117,8 +132,7 @@ def read_books(store: Any, pipeline: str) -> Books:
             node_of[number].name.removeprefix(f"{pipeline}."),
             run_of[number].name,
             execution.last_known_state in _FINISHED,
-            inputs.get(number, {}),
-            outputs.get(number, {}),
+            *(events.get((number, kind), {}) for kind in ("inputs", "outputs", "looked_up")),
         )
         for number, execution in found.items()
         if number in run_of and number in node_of
@@ -143,7 +157,17 @@ def _artifact(found: Any) -> Artifact:
         found.id,
         found.type,
         found.uri,
-        is_whole(found),
-        found.create_time_since_epoch / 1000,
+        _state(found),
         {name: getattr(value, value.WhichOneof("value")) for name, value in properties.items()},
     )
+
+
+def _state(found: Any) -> State:
+    states = metadata_store_pb2.Artifact
+    if is_whole(found):
+        return State.LIVE
+    if found.state == states.LIVE:
+        return State.GONE
+    if FREED in found.custom_properties:
+        return State.FREED
+    return State.DELETED if found.state == states.DELETED else State.PENDING

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TRASH = ".trash"
-"""Folder under a pipeline's root: what was taken out of its place to be removed."""
+"""What was taken out of its place to be removed: in the root, or beside where it was."""
 
 
 def is_inside(root: Path, path: Path) -> bool:

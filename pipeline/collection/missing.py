@@ -61,10 +61,9 @@ def forget_missing_outputs(store: Any, pipeline: str) -> list[str]:
 
 
 def is_whole(artifact: Any) -> bool:
-    """Returns whether an artifact is live, or was missing and its folder is there again."""
-    if artifact.state == _Artifact.LIVE:
-        return True
-    return MISSING in artifact.custom_properties and fault_of(artifact) is None
+    """Returns whether an artifact is there, and is live or was missing before."""
+    is_known = artifact.state == _Artifact.LIVE or MISSING in artifact.custom_properties
+    return is_known and fault_of(artifact) is None
 
 
 def fault_of(artifact: Any) -> str | None:

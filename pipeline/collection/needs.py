@@ -8,24 +8,27 @@ from dataclasses import dataclass
 from components.anomaly_gate.strategy import SCHEMA_ID, SCOPE, STATISTICS_ID
 from components.artifact_types import GATE_VERDICT
 from pipeline.collection.books import Artifact, Books, Execution
+from pipeline.provenance.ancestry import REFERENCES
 
 Needs = dict[int, list[str]]
 """What each artifact is needed for, by its id."""
-
-_REFERENCES = ("base_model", "baseline_model", "previous_statistics", "previous_schema")
-"""Inputs that are of other trainings, or of other data: a chain of them has no end."""
 
 _ABOUT_DATA = ("ExampleAnomalies", GATE_VERDICT)
 
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """A version of a serving directory, by what its manifest says that it was made of."""
+    """A version of a serving directory.
+
+    Attributes:
+        artifact, uri: of the model, as the manifest has it; None if it does not say.
+        pushed: ids of the models that were pushed as this version, as the metadata have it.
+    """
 
     version: int
-    model_name: str
     artifact: int | None
     uri: str | None
+    pushed: Sequence[int] = ()
 
 
 def needs(books: Books, served: Sequence[ServedVersion], runs: Mapping[str, str]) -> Needs:
@@ -37,8 +40,7 @@ def needs(books: Books, served: Sequence[ServedVersion], runs: Mapping[str, str]
     """
     found: Needs = {}
     for version in served:
-        model = _model_of(books, version)
-        if model is not None:
+        for model in _models_of(books, version):
             _add(found, _of_model(books, model), f"version {version.version}")
     for place, model in enumerate(_blessed(books)[:2]):
         why = "the baseline of the last blessed model" if place else "the last blessed model"
@@ -47,7 +49,9 @@ def needs(books: Books, served: Sequence[ServedVersion], runs: Mapping[str, str]
     for run_id, why in runs.items():
         for execution in books.executions.values():
             if execution.run_id == run_id:
-                ids = [*_ids(execution.inputs.values()), *_ids(execution.outputs.values())]
+                # A run that is resumed does not look up again what its resolvers found.
+                events = (execution.inputs, execution.outputs, execution.looked_up)
+                ids = [number for keys in events for number in _ids(keys.values())]
                 _add(found, _with_siblings(books, ids), why)
     return found
 
@@ -63,12 +67,12 @@ def runs_behind(books: Books, needed: Needs) -> dict[str, list[str]]:
     return found
 
 
-def _model_of(books: Books, version: ServedVersion) -> int | None:
+def _models_of(books: Books, version: ServedVersion) -> Sequence[int]:
     by_id = books.artifacts.get(version.artifact or 0)
     if by_id is not None and by_id.uri == version.uri:
-        return by_id.id
+        return [by_id.id]
     known = [artifact.id for artifact in books.live("Model") if artifact.uri == version.uri]
-    return known[-1] if known else None
+    return known[-1:] or version.pushed
 
 
 def _blessed(books: Books) -> list[int]:
@@ -125,7 +129,10 @@ def _of_model(books: Books, model: int) -> set[int]:
 
 
 def _made_of(books: Books, artifacts: Iterable[int]) -> set[int]:
-    """Returns artifacts and all that they were made of, but for references to others."""
+    """Returns artifacts and all that they were made of, but for references to others.
+
+    A chain of these has no end: each night begins with the model of the night before.
+    """
     found: set[int] = set()
     left = list(artifacts)
     while left:
@@ -134,7 +141,7 @@ def _made_of(books: Books, artifacts: Iterable[int]) -> set[int]:
             continue
         found.add(artifact)
         for maker in books.makers(artifact):
-            left += _ids(ids for key, ids in maker.inputs.items() if key not in _REFERENCES)
+            left += _ids(ids for key, ids in maker.inputs.items() if key not in REFERENCES)
     return found
 
 

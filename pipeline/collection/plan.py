@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.collection.books import Books, Execution
+from pipeline.collection.books import Artifact, Books, State
 from pipeline.collection.folders import TRASH, Sizes, is_inside, newest_change
 from pipeline.collection.needs import Needs, ServedVersion, needs, runs_behind
+from pipeline.collection.places import ARTIFACTS, NeededPlaces, published
 from pipeline.collection.runs import Run, find_runs, kept_runs
 from trainer_module.checkpoint_root import INPUT_CACHE, Use, used_by
 
@@ -67,59 +68,67 @@ def make_plan(
     runs = find_runs(root / "runs", books.runs)
     kept = kept_runs(runs, keep_runs)
     needed = needs(books, served, kept)
+    artifacts = published(root, books)
     found = [
-        *_artifacts(root, books, needed),
-        *_leftovers(root, books, kept),
+        *_artifacts(root, artifacts, needed),
+        *_leftovers(root, books, artifacts, kept),
         *_checkpoints(root, books, runs, kept, keep_runs),
         *_run_folders(runs, kept, runs_behind(books, needed)),
     ]
+    places = _needed_places(books, served, needed)
     deadline = time.time() - older_than
-    decided = [_if_old(folder, deadline) for folder in found if is_inside(root, folder.path)]
+    decided = [
+        _if_old(_if_needed(folder, places), deadline)
+        for folder in found
+        if is_inside(root, folder.path)
+    ]
     return Plan(
         _with_bytes([folder for folder in decided if not folder.why]),
         [folder for folder in decided if folder.why],
     )
 
 
-def _artifacts(root: Path, books: Books, needed: Needs) -> Iterator[Folder]:
-    """Yields the folders of live artifacts."""
-    by_uri: dict[str, list[int]] = {}
-    for artifact in books.live():
-        by_uri.setdefault(artifact.uri, []).append(artifact.id)
-    holding = {
-        str(parent) for uri, ids in by_uri.items() if any(map(needed.get, ids))
-        for parent in Path(uri).parents
-    }  # fmt: skip
-    for uri, ids in by_uri.items():
-        path = Path(uri)
-        if is_inside(root / "artifacts", path) and path.exists():
-            why = [text for number in ids for text in needed.get(number, ())]
-            if uri in holding:
-                why.append("what lies in it")
-            yield Folder(ARTIFACT, path, ids, list(dict.fromkeys(why)))
+def _artifacts(
+    root: Path, artifacts: Mapping[Path, Sequence[Artifact]], needed: Needs
+) -> Iterator[Folder]:
+    """Yields the folders of what was put out, and what is left of those that are not whole."""
+    for path, found in artifacts.items():
+        if not path.exists() or not is_inside(root / ARTIFACTS, path):
+            continue
+        if all(artifact.state is State.FREED for artifact in found):
+            yield Folder(LEFTOVERS, path)
+            continue
+        ids = [artifact.id for artifact in found]
+        why = [text for number in ids for text in needed.get(number, ())]
+        yield Folder(ARTIFACT, path, ids, list(dict.fromkeys(why)))
 
 
-def _leftovers(root: Path, books: Books, kept: Mapping[str, str]) -> Iterator[Folder]:
+def _leftovers(
+    root: Path,
+    books: Books,
+    artifacts: Mapping[Path, Sequence[Artifact]],
+    kept: Mapping[str, str],
+) -> Iterator[Folder]:
     """Yields what executions wrote and never published, and what an earlier collection left."""
-    live = {artifact.uri for artifact in books.live()}
-    known = {(found.node, str(found.id)): found for found in books.executions.values()}
-    for node in _inner(root / "artifacts"):
+    # Of the others the metadata know the folders; what they know nothing of may be another's.
+    unfinished = {
+        (found.node, str(found.id)): found
+        for found in books.executions.values()
+        if not found.is_finished
+    }
+    for node in _inner(root / ARTIFACTS):
         for output in _inner(node):
             if output.name == ".system":
                 yield Folder(LEFTOVERS, output)
                 continue
             for path in _inner(output):
-                execution = known.get((node.name, path.name))
-                # What the books know nothing of may be another's.
-                if str(path) not in live and execution is not None:
-                    yield Folder(LEFTOVERS, path, why=_of_unfinished(execution, kept))
-    if (root / TRASH).is_dir():
-        yield Folder(LEFTOVERS, root / TRASH)
-
-
-def _of_unfinished(execution: Execution, kept: Mapping[str, str]) -> list[str]:
-    why = kept.get(execution.run_id)
-    return [why] if why is not None and not execution.is_finished else []
+                execution = unfinished.get((node.name, path.name))
+                if execution is not None and path not in artifacts:
+                    why = kept.get(execution.run_id)
+                    yield Folder(LEFTOVERS, path, why=[why] if why is not None else [])
+    for trash in (root, root / "checkpoints", root / "runs"):
+        if (trash / TRASH).is_dir():
+            yield Folder(LEFTOVERS, trash / TRASH)
 
 
 def _checkpoints(
@@ -172,6 +181,22 @@ def _inner(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def _needed_places(books: Books, served: Sequence[ServedVersion], needed: Needs) -> NeededPlaces:
+    """Returns where that lies which is needed, also by versions that the metadata do not know."""
+    known = [(books.artifacts[number], whys) for number, whys in needed.items()]
+    return NeededPlaces(
+        [
+            *((found.uri, whys) for found, whys in known if found.state is not State.FREED),
+            *((one.uri, [f"version {one.version}"]) for one in served if one.uri is not None),
+        ]
+    )
+
+
+def _if_needed(folder: Folder, places: NeededPlaces) -> Folder:
+    why = folder.why or places.whys(folder.path)
+    return Folder(folder.kind, folder.path, folder.artifacts, why)
 
 
 def _if_old(folder: Folder, deadline: float) -> Folder:

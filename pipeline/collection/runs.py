@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.collection.folders import TRASH
 from pipeline.report import CACHED, CHECKED, NOT_BLESSED, PUSHED, SUMMARY_FILE
 from pipeline.run_folder import CONFIG_FILE, REQUEST_FILE
 
@@ -38,7 +39,7 @@ def find_runs(folder: Path, began: Mapping[str, float]) -> list[Run]:
         folder: of the runs' folders.
         began: when each run of the metadata began, by its id.
     """
-    there = {path.name: path for path in folder.glob("*") if path.is_dir()}
+    there = {path.name: path for path in folder.glob("*") if path.is_dir() and path.name != TRASH}
     runs = [_run(name, there.get(name), began.get(name)) for name in {*there, *began}]
     return sorted(runs, key=lambda run: (run.began, run.run_id), reverse=True)
 

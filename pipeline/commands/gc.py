@@ -48,7 +48,10 @@ def gc(
     age = _seconds(older_than)
     loaded = load_config(config, set_ or [])
     _check_root(loaded, config)
-    plan = collect(loaded, config, keep_runs, age, wait) if delete else look(loaded, keep_runs, age)
+    if delete:
+        plan = collect(loaded, config, keep_runs, age, wait)
+    else:
+        plan = look(loaded, config, keep_runs, age)
     if as_json:
         print(json.dumps(_as_json(plan, delete)))
         return

@@ -144,6 +144,11 @@ class Site:
             note_use(folder, Use(str(number), known[number].run_id))
         return folder
 
+    def look_up(self, run_id: str, node: str, artifact: int) -> None:
+        """Makes a resolver of a run find an artifact."""
+        event = _event(mlmd.Event.INTERNAL_OUTPUT, "model")
+        self._put(run_id, node, [(self._artifacts[artifact], event)], "COMPLETE")
+
     def lose_books(self) -> Site:
         """Moves the metadata away, as one does with a damaged file; returns the same root."""
         (self.root / "metadata.sqlite").rename(self.root / "metadata.damaged")
@@ -159,7 +164,7 @@ class Site:
 
     def plan(self, keep_runs: int = 1, older_than: float = 0.0) -> Plan:
         books = read_books(self.store, "digits")
-        served = served_versions(books, self.config.model_folder)
+        served = served_versions(books, self.config.model_folder, str(self.config_path))
         return make_plan(self.root, books, served, keep_runs, older_than)
 
     def _node(self, run_id: str, name: str, inputs: Ids, outputs: Any) -> dict[str, int]:
@@ -253,6 +258,7 @@ class Site:
         folder = self.root / "runs" / run_id
         folder.mkdir()
         (folder / "config.yaml").write_text(asked)
+        (folder / "run.json").write_text(json.dumps({"working_directory": "/"}))
         if status is not None:
             (folder / "summary.json").write_text(json.dumps({"status": status}))
 

@@ -45,11 +45,21 @@ def after(call: Callable[..., Any]) -> Callable[..., Any]:
     return killed
 
 
-def half_removed(folder: Path) -> None:
-    first = min(folder.iterdir())
-    for path in sorted(first.rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
-    die()
+def half_removed(is_here: Callable[[Path], bool]) -> Callable[[Path], None]:
+    """Returns a removal that dies in the midst of the first folder that is asked for."""
+
+    def remove(folder: Path) -> None:
+        if not is_here(folder):
+            _rmtree(folder)
+            return
+        first = min(folder.iterdir())
+        first.unlink() if first.is_file() else _rmtree(first)
+        die()
+
+    return remove
+
+
+_rmtree = shutil.rmtree
 
 
 def plant(point: str) -> None:
@@ -58,9 +68,13 @@ def plant(point: str) -> None:
     elif point == "after the books are told":
         MetadataStore.put_artifacts = after(MetadataStore.put_artifacts)
     elif point == "between two renames":
-        os.rename = before(os.rename, number=4)
-    elif point == "while folders are removed":
-        shutil.rmtree = half_removed
+        os.rename = before(os.rename, number=2)
+    elif point == "while a leftover is removed":
+        shutil.rmtree = half_removed(lambda folder: folder.name == ".system")
+    elif point == "while a run is removed":
+        shutil.rmtree = half_removed(lambda folder: (folder / "run.json").exists())
+    elif point == "while an artifact is removed":
+        shutil.rmtree = half_removed(lambda folder: folder.parents[2].name == "artifacts")
 
 
 def main() -> None:

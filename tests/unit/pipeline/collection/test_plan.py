@@ -8,7 +8,9 @@ import time
 import pytest
 
 from components.artifact_types import GATE_VERDICT
+from pipeline.collection.books import read_books
 from pipeline.collection.folders import is_inside
+from pipeline.collection.missing import forget_missing_outputs
 from pipeline.collection.plan import ARTIFACT, CHECKPOINTS, INPUT, LEFTOVERS, RUN
 from tests.unit.pipeline.collection.conftest import write
 
@@ -201,27 +203,93 @@ def test_is_inside_when_a_path_leads_out_then_is_not(tmp_path, path):
     assert not is_inside(tmp_path / "root", tmp_path / "root" / path)
 
 
-def test_plan_when_a_version_was_pushed_to_another_directory_then_is_kept_too(site, tmp_path):
-    """A configuration may have had another serve.root when it pushed."""
-    served = site.run("1", span=1, version=100)
-    moved = tmp_path / "other" / "digits"
-    shutil.copytree(site.config.model_folder, moved)
-    (artifact,) = [a for a in site.store.get_artifacts() if a.type == "PushedModel"]
-    artifact.custom_properties["pushed_destination"].string_value = str(moved / "100")
-    site.store.put_artifacts([artifact])
-    shutil.rmtree(site.config.model_folder)
-    for number in range(2, 6):
-        site.run(str(number), span=number)
-    assert whys(site.plan(), site.uri(served["Model"])) == ["version 100"]
+def test_plan_when_a_run_can_be_resumed_then_keeps_what_its_resolvers_found(site):
+    """They are not asked again: what it began with must still be there."""
+    found = site.run("0", span=50)
+    site.run("1", span=1, until="Transform", status="failed", asked="seed: 1")
+    site.look_up("1", "WarmStart", found["Model"])
+    for number in range(2, 7):
+        site.run(str(number), span=number, asked="seed: 2")
+    assert whys(site.plan(), site.uri(found["Model"])) == ["run 1, which can be resumed"]
+    (site.root / "runs" / "1" / "summary.json").write_text(json.dumps({"status": "pushed"}))
+    assert site.uri(found["Model"]) in freed(site.plan()), "no run needs what it looked up"
 
 
-def test_plan_when_another_program_put_a_version_there_then_keeps_nothing_for_it(site):
+def test_plan_when_a_part_of_an_artifact_is_gone_then_frees_the_rest_unless_it_is_needed(site):
+    explains = site.run("1", span=1, version=100)
+    old = site.run("2", span=2, blessed=False, status="not_blessed")
+    site.run("3", span=3)
+    for made in (explains, old):
+        shutil.rmtree(site.uri(made["Examples"]) / "Split-eval")
+    for _ in range(2):
+        plan = site.plan()
+        assert whys(plan, site.uri(explains["Examples"]))[0] == "version 100"
+        assert site.uri(old["Examples"]) in freed(plan)
+        assert len(forget_missing_outputs(site.store, "digits")) in (0, 2)
+
+
+def test_plan_when_the_last_blessed_model_is_gone_then_keeps_the_one_that_a_run_is_given(site):
+    """Whether the metadata know of it by now or not."""
+    first, second = (site.run(str(number), span=number) for number in (1, 2))
+    third = site.run("3", span=3)
+    site.run("4", span=4, blessed=False, status="not_blessed")
+    shutil.rmtree(site.uri(third["Model"]))
+    for _ in range(2):
+        plan = site.plan()
+        assert whys(plan, site.uri(second["Model"])) == ["the last blessed model"]
+        assert "baseline" in whys(plan, site.uri(first["Model"]))[0]
+        forget_missing_outputs(site.store, "digits")
+
+
+def test_plan_when_the_metadata_are_new_then_frees_nothing_of_the_old_ones(site):
+    """Numbers begin anew: what has one of theirs is not theirs."""
     site.run("1", span=1)
-    write(site.config.model_folder / "7" / "saved_model.pb")
-    (site.config.model_folder / "8" / "assets.extra").mkdir(parents=True)
-    (site.config.model_folder / "8" / "assets.extra" / "tapeline.json").write_text(json.dumps({}))
-    site.run("2", span=2)
-    assert not [f for f in site.plan().kept if any("version" in why for why in f.why)]
+    old = site.run("2", span=2, version=100)
+    number = site.trainer("2")
+    new = site.lose_books()
+    new.run("3", span=9)
+    new.run("4", span=9)
+    assert number in read_books(new.store, "digits").executions, "it was cached, and wrote nothing"
+    assert not {site.uri(artifact) for artifact in old.values()} & freed(new.plan())
+
+
+def test_plan_when_the_metadata_are_new_then_keeps_the_model_of_a_version_they_do_not_know(site):
+    site.run("1", span=1)
+    served = site.run("2", span=2, version=100)
+    number, new = site.trainer("2"), site.lose_books()
+    new.run("3", span=9)
+    while True:
+        new.run("4", span=8, seed=len(list(new.store.get_executions())), until="Trainer")
+        if max(execution.id for execution in new.store.get_executions()) >= number:
+            break
+    known = read_books(new.store, "digits").executions[number]
+    assert (known.node, known.is_finished) == ("Trainer", False)
+    shutil.rmtree(site.root / "runs" / "4")
+    new.run("5", span=7)
+    assert whys(new.plan(), site.uri(served["Model"])) == ["version 100"]
+    shutil.rmtree(site.config.model_folder / "100")
+    assert site.uri(served["Model"]) in freed(new.plan(), LEFTOVERS), "for all that is known"
+
+
+def test_plan_when_a_needed_artifact_lies_in_another_ones_folder_then_keeps_both(site):
+    inner = site.run("1", span=1, version=100)
+    old = site.run("2", span=2, blessed=False, status="not_blessed")
+    site.run("3", span=3)
+    place = site.uri(old["Model"])
+    assert place in freed(site.plan())
+    (artifact,) = site.store.get_artifacts_by_id([inner["Model"]])
+    artifact.uri = str(write(place / "0" / "data").parent)
+    site.store.put_artifacts([artifact])
+    assert whys(site.plan(), place) == ["what lies in it"]
+
+
+def test_plan_when_a_needed_artifact_is_a_link_to_another_one_then_keeps_that(site):
+    needed = site.run("1", span=1, version=100)
+    old = site.run("2", span=2, blessed=False, status="not_blessed")
+    site.run("3", span=3)
+    shutil.rmtree(site.uri(needed["Model"]))
+    site.uri(needed["Model"]).symlink_to(site.uri(old["Model"]))
+    assert whys(site.plan(), site.uri(old["Model"]))[0] == "version 100"
 
 
 def test_plan_when_checkpoints_name_a_run_then_are_kept_for_it_whatever_the_numbers_say(site):
