@@ -22,6 +22,7 @@ class Run:
         folder: None if it was removed: then it cannot be resumed.
         began: seconds since 1970.
         is_finished: whether it came to its end, with a model pushed or not.
+        can_resume: whether it did not, and its folder holds what it was asked for.
         asked: its configuration and what else it was asked for, as text.
     """
 
@@ -29,6 +30,7 @@ class Run:
     folder: Path | None
     began: float
     is_finished: bool
+    can_resume: bool
     asked: str
 
 
@@ -58,7 +60,7 @@ def kept_runs(runs: Sequence[Run], newest: int) -> dict[str, str]:
     for place, run in enumerate(runs):
         if place < newest:
             kept[run.run_id] = f"run {run.run_id}, of the newest {newest}"
-        elif run.folder is not None and not run.is_finished and run.asked not in ended:
+        elif run.can_resume and run.asked not in ended:
             kept[run.run_id] = f"run {run.run_id}, which can be resumed"
         if run.is_finished:
             ended.add(run.asked)
@@ -67,16 +69,17 @@ def kept_runs(runs: Sequence[Run], newest: int) -> dict[str, str]:
 
 def _run(name: str, folder: Path | None, began: float | None) -> Run:
     if folder is None:
-        return Run(name, None, began or 0.0, False, "")
-    summary = _json(folder / SUMMARY_FILE)
-    config = folder / CONFIG_FILE
+        return Run(name, None, began or 0.0, False, False, "")
+    is_finished = _json(folder / SUMMARY_FILE).get("status") in _FINISHED
+    config, request = folder / CONFIG_FILE, folder / REQUEST_FILE
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     return Run(
         name,
         folder,
         (config if text else folder).stat().st_mtime if began is None else began,
-        summary.get("status") in _FINISHED,
-        f"{text}\0{_json(folder / REQUEST_FILE)}",
+        is_finished,
+        not is_finished and config.is_file() and request.is_file(),
+        f"{text}\0{_json(request)}",
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +51,8 @@ def gc(
     loaded = load_config(config, set_ or [])
     _check_root(loaded, config)
     if delete:
-        plan = collect(loaded, config, keep_runs, age, wait)
+        say = partial(print, file=sys.stderr, flush=True)
+        plan = collect(loaded, config, keep_runs, age, wait, say)
     else:
         plan = look(loaded, config, keep_runs, age)
     if as_json:
@@ -64,9 +67,9 @@ def gc(
 
 
 def _seconds(age: str) -> float:
-    match = re.fullmatch(r"(\d+)([hdw])", age)
+    match = re.fullmatch(r"(\d{1,5})([hdw])", age)
     if match is None:
-        allowed = "hours, days or weeks, such as 12h, 14d, 8w"
+        allowed = "hours, days or weeks, such as 12h, 14d, 8w, at most 99999"
         raise ConfigError(Problem("gc", "--older-than", repr(age), allowed))
     return float(int(match[1]) * _UNITS[match[2]])
 

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config_file import ConfigError
+from pipeline.run_lock import hold_root
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_gc_when_asked_for_json_then_is_one_object_with_the_same(site, gc):
     assert not site.uri(old["Model"]).exists()
 
 
-@pytest.mark.parametrize("age", ["14", "d", "-1d", "2y"])
+@pytest.mark.parametrize("age", ["14", "d", "-1d", "2y", "9" * 400 + "d"])
 def test_gc_when_an_age_is_none_then_says_what_is(site, gc, age):
     site.run("1")
     with pytest.raises(ConfigError, match=r"--older-than: found .*allowed: hours, days or weeks"):
@@ -62,3 +63,13 @@ def test_gc_when_the_pipeline_never_ran_then_says_where_it_looked(gc, site):
     (site.root / "metadata.sqlite").unlink()
     with pytest.raises(ConfigError, match=r"no metadata at .*metadata\.sqlite"):
         gc()
+
+
+def test_gc_when_it_waits_for_a_run_then_says_for_which(site):
+    site.run("1")
+    arguments = ["gc", str(site.config_path), "--delete", "--json", "--wait", "1"]
+    with hold_root(site.root, "2"):
+        result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert "waiting for" in result.stderr and "run 2 is going on" in result.stderr
+    assert not result.stdout, "one JSON object or none"

@@ -215,6 +215,17 @@ def test_plan_when_a_run_can_be_resumed_then_keeps_what_its_resolvers_found(site
     assert site.uri(found["Model"]) in freed(site.plan()), "no run needs what it looked up"
 
 
+@pytest.mark.parametrize("lacking", ["config.yaml", "run.json"])
+def test_plan_when_a_run_was_killed_before_it_had_begun_then_frees_its_folder(site, lacking):
+    """`tapeline resume` refuses it."""
+    site.run("1", span=1, until="ExampleGen", status=None, asked="seed: 1")
+    site.run("2", span=2, asked="seed: 2")
+    folder = site.root / "runs" / "1"
+    assert whys(site.plan(), folder) == ["run 1, which can be resumed"]
+    (folder / lacking).unlink()
+    assert folder in freed(site.plan(), RUN)
+
+
 def test_plan_when_a_part_of_an_artifact_is_gone_then_frees_the_rest_unless_it_is_needed(site):
     explains = site.run("1", span=1, version=100)
     old = site.run("2", span=2, blessed=False, status="not_blessed")
