@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.collection.folders import TRASH
-from pipeline.report import CACHED, CHECKED, NOT_BLESSED, PUSHED, SUMMARY_FILE
+from pipeline.report import (
+    CACHED,
+    CHECKED,
+    NOT_BLESSED,
+    PUSHED,
+    SUMMARY_FILE,
+    json_object,
+)
 from pipeline.run_folder import CONFIG_FILE, REQUEST_FILE
 
 _FINISHED = (PUSHED, CACHED, NOT_BLESSED, CHECKED)
@@ -70,7 +76,7 @@ def kept_runs(runs: Sequence[Run], newest: int) -> dict[str, str]:
 def _run(name: str, folder: Path | None, began: float | None) -> Run:
     if folder is None:
         return Run(name, None, began or 0.0, False, False, "")
-    is_finished = _json(folder / SUMMARY_FILE).get("status") in _FINISHED
+    is_finished = json_object(folder / SUMMARY_FILE).get("status") in _FINISHED
     config, request = folder / CONFIG_FILE, folder / REQUEST_FILE
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     return Run(
@@ -79,13 +85,5 @@ def _run(name: str, folder: Path | None, began: float | None) -> Run:
         (config if text else folder).stat().st_mtime if began is None else began,
         is_finished,
         not is_finished and config.is_file() and request.is_file(),
-        f"{text}\0{_json(request)}",
+        f"{text}\0{json_object(request)}",
     )
-
-
-def _json(path: Path) -> dict[str, object]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
