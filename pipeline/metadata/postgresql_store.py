@@ -1,14 +1,17 @@
-"""ML Metadata's store on PostgreSQL, for text with backslashes.
+"""ML Metadata's store on PostgreSQL, for text with backslashes and rows in any order.
 
 Its client quotes a text by libpq and takes off the first and the last character, which were to be
 quotes. Of a text with a backslash libpq makes ` E'...'`, and the statement is broken. TFX keeps
 JSON in properties, and JSON in JSON is full of backslashes, so another character stands for them
 in the database.
+
+TFX pairs the outputs of a cached execution with their names by position, as it gets the artifacts.
+SQLite and MySQL return them by their ids; PostgreSQL puts a row that changed behind the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ml_metadata import metadata_store
@@ -18,7 +21,15 @@ _MARK = "\ue05c"
 
 
 class PostgresqlStore(metadata_store.MetadataStore):
-    """A store that gives back every text as it was put in."""
+    """A store that gives back every text as it was put in, and artifacts as they are asked for."""
+
+    def get_artifacts_by_id(self, artifact_ids: Iterable[int], extra_options: Any = None) -> Any:
+        """Returns the artifacts of these ids, in the order of the ids; those that there are."""
+        ids = list(artifact_ids)
+        found = {
+            artifact.id: artifact for artifact in super().get_artifacts_by_id(ids, extra_options)
+        }
+        return [found[number] for number in dict.fromkeys(ids) if number in found]
 
     def _pywrap_cc_call(self, method: Any, request: Any, response: Any) -> None:
         data = request.SerializeToString()

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 
+import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.metadata.config import SqliteConfig
 from pipeline.metadata.opening import open_mlmd
+from tests.database_servers import USER
 
 # Each node opens the store, and registers types, an execution, an artifact and contexts in it.
 _PUBLISH = """
@@ -84,6 +86,33 @@ def test_texts_when_put_in_then_come_out_as_they_were(metadata_backend, tmp_path
     store.put_artifacts([artifact])
     (found,) = metadata_backend.open(tmp_path).get_artifacts_by_uri("/a\\b/it's")
     assert dict(found.custom_properties) == dict(artifact.custom_properties)
+
+
+@pytest.fixture
+def without_indices(metadata_backend):
+    """PostgreSQL as it is with few rows once it has counted them: it reads the whole table."""
+    if metadata_backend.name != "postgresql":
+        yield
+        return
+    for kind in ("indexscan", "bitmapscan"):
+        metadata_backend.server.sql(f"ALTER ROLE {USER} SET enable_{kind} = off")
+    yield
+    metadata_backend.server.sql(f"ALTER ROLE {USER} RESET ALL")
+
+
+def test_artifacts_when_one_was_changed_since_then_come_in_the_order_of_their_ids(
+    metadata_backend, without_indices, tmp_path
+) -> None:
+    """By which TFX gives the outputs of a cached node their names."""
+    store = metadata_backend.open(tmp_path)
+    type_id = store.put_artifact_type(mlmd.ArtifactType(name="Data"))
+    ids = store.put_artifacts([mlmd.Artifact(type_id=type_id, uri=f"/{n}") for n in range(3)])
+    for changed in ids[:2]:
+        (artifact,) = store.get_artifacts_by_id([changed])
+        artifact.custom_properties["changed"].int_value = 1
+        store.put_artifacts([artifact])
+    assert [artifact.id for artifact in store.get_artifacts_by_id(ids)] == ids
+    assert [artifact.id for artifact in store.get_artifacts_by_id([*ids, 999])] == ids
 
 
 def test_store_when_only_read_then_is_not_written(pipeline_root, tree) -> None:
