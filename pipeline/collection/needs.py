@@ -57,13 +57,17 @@ def needs(books: Books, served: Sequence[ServedVersion], runs: Mapping[str, str]
 
 
 def runs_behind(books: Books, needed: Needs) -> dict[str, list[str]]:
-    """Returns what runs are needed for that made needed artifacts, by their ids."""
+    """Returns what runs are needed for, by their ids.
+
+    Of each needed artifact the run that made it, and the last to have it from the cache: the one
+    tells how it was made, and by the other's configuration it is looked at again.
+    """
     found: dict[str, list[str]] = {}
-    for execution in books.executions.values():
-        for artifact in _ids(execution.outputs.values()):
-            if execution.is_finished and artifact in needed:
-                whys = found.setdefault(execution.run_id, [])
-                whys += [why for why in needed[artifact] if why not in whys]
+    for artifact, reasons in needed.items():
+        makers = sorted(maker.id for maker in books.makers(artifact) if maker.is_finished)
+        for maker in {*makers[:1], *makers[-1:]}:
+            whys = found.setdefault(books.executions[maker].run_id, [])
+            whys += [why for why in reasons if why not in whys]
     return found
 
 

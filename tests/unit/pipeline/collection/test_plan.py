@@ -131,6 +131,16 @@ def test_plan_when_the_newest_run_took_its_outputs_from_the_cache_then_keeps_the
     assert whys(plan, checkpoints) == [why]
 
 
+def test_plan_when_a_run_only_took_what_is_needed_from_the_cache_then_frees_its_folder(site):
+    """Every night on the same data would be kept else, as long as one of them is."""
+    for seed in range(1, 5):
+        site.run(str(seed), seed=seed)
+    plan = site.plan()
+    runs = site.root / "runs"
+    assert freed(plan, RUN) == {runs / "2"}
+    assert "run 4, of the newest 1" in whys(plan, runs / "1"), "it made the data"
+
+
 def test_plan_when_checkpoints_are_of_an_old_run_then_frees_them_and_old_inputs(site):
     site.run("1", span=1, blessed=False, status="not_blessed")
     old = site.checkpoints("digits-1", site.trainer("1"))
