@@ -5,46 +5,30 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import random
 import re
 import signal
 from pathlib import Path
 
 import pytest
 
+from tests import trips
 from tests.airflow.conftest import wait_for
+from tests.trips import write_trips
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(7200)]
 
 _TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 DAYS = [str(_TODAY - datetime.timedelta(days)) for days in (2, 1)]
-CONFIG = """\
-name: trips
-root: runs
-data:
-  source: csv
-  path: days/{YYYY}-{MM}-{DD}/trips.csv
-  label: tipped
-  columns: {distance: float, payment: text, tipped: int}
-task:
-  name: tabular
-  options:
-    problem: binary
-    classes: [0, 1]
-    hidden: [8]
-    features:
-      distance: {kind: numeric}
-      payment: {kind: categorical, top_k: 8}
+CONFIG = (
+    trips.CONFIG.replace("PATH", "days/{YYYY}-{MM}-{DD}/trips.csv")
+    + """\
 train:
   epochs: 200
   batch_size: 16
   steps_per_call: 5
   optimizer: {learning_rate: 0.01}
   warm_start: true
-evaluate:
-  metrics: [{name: auc, head: label, at_least: 0.5}]
 beam: {running_mode: in_memory}
-serve: {batching: {max_batch_size: 8, allowed_batch_sizes: [1, 8]}}
 orchestration:
   airflow:
     schedule: "@daily"
@@ -56,17 +40,7 @@ orchestration:
     sla: 1
     on_failure: [tee, -a, told.jsonl]
 """
-
-
-def _write_day(folder: Path, seed: int) -> None:
-    folder.mkdir(parents=True)
-    draw = random.Random(seed)
-    lines = ["distance,payment,tipped"]
-    for _ in range(400):
-        distance, payment = draw.gauss(10, 2), draw.choice(["card", "cash"])
-        tipped = int(payment == "card" and draw.random() < 0.9)
-        lines.append(f"{distance:.3f},{payment},{tipped}")
-    (folder / "trips.csv").write_text("\n".join(lines) + "\n")
+)
 
 
 def _processes(*words: str) -> list[int]:
@@ -87,7 +61,7 @@ def nights(make_airflow, tmp_path_factory, tapeline):
     """The Airflow, the ids of its two runs, and the folder that the pipeline works in."""
     airflow, workdir = make_airflow(), tmp_path_factory.mktemp("trips")
     for seed, day in enumerate(DAYS):
-        _write_day(workdir / "days" / day, seed)
+        write_trips(workdir / "days" / day, seed)
     (workdir / "trips.yaml").write_text(CONFIG.replace("START", DAYS[0]))
     folder = airflow.dags / "trips"
     done = tapeline("compile", "trips.yaml", "--target", "airflow", "-o", str(folder), cwd=workdir)

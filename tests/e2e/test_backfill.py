@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import random
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import trips
+from tests.trips import write_trips
+
 pytestmark = pytest.mark.slow
 
-CONFIG = """\
-name: trips
-data:
-  source: csv
-  path: spans/{SPAN}/trips.csv
-  label: tipped
-  columns: {distance: float, payment: text, tipped: int}
-task:
-  name: tabular
-  options:
-    problem: binary
-    classes: [0, 1]
-    hidden: [8]
-    features:
-      distance: {kind: numeric}
-      payment: {kind: categorical, top_k: 8}
+CONFIG = (
+    trips.CONFIG.replace("PATH", "spans/{SPAN}/trips.csv")
+    + """\
 train: {epochs: 2, batch_size: 32, warm_start: true, optimizer: {learning_rate: 0.05}}
-evaluate:
-  metrics: [{name: auc, head: label, at_least: 0.5}]
-serve: {batching: {max_batch_size: 8, allowed_batch_sizes: [1, 8]}}
 monitor: {prometheus: trips.prom}
 """
+)
 SPANS = [1, 2, 4]
 
 
@@ -43,16 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backfill")
     (folder / "trips.yaml").write_text(CONFIG)
     for span in SPANS:
-        draw = random.Random(span)
-        path = folder / "spans" / str(span) / "trips.csv"
-        path.parent.mkdir(parents=True)
-        with path.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["distance", "payment", "tipped"])
-            for _ in range(300):
-                distance, payment = draw.gauss(10, 2), draw.choice(["card", "cash"])
-                tipped = int(payment == "card" and distance > 8)
-                writer.writerow([f"{distance:.3f}", payment, tipped])
+        write_trips(folder / "spans" / str(span), seed=span)
     return folder
 
 
