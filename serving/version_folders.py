@@ -42,9 +42,10 @@ def is_complete(version: Path) -> bool:
 def read_manifest(version: Path) -> dict[str, Any]:
     """Returns the manifest of a version, {} if another program put the version there."""
     try:
-        return json.loads((version / MANIFEST).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        found = json.loads((version / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def content_digest(folder: Path) -> str:

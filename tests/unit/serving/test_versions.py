@@ -11,6 +11,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.config import BatchingConfig, ServeConfig
 from serving.text_configs import parse_batching, parse_monitoring
+from serving.version_folders import MANIFEST
 from serving.versions import content_digest, newest_version, publish, read_manifest, versions
 
 KEEP_ALL = ServeConfig(keep_versions=1000)
@@ -359,3 +360,11 @@ def test_content_digest_when_a_name_or_a_byte_differs_then_differs(tmp_path, wri
     (other_folder / "variables").rename(other_folder / "weights")
     digests = {base, *map(content_digest, (other_byte, other_name, other_folder))}
     assert len(digests) == 4
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{", b"\xff\xfe"])
+def test_manifest_when_there_is_none_to_read_then_is_empty(tmp_path, content) -> None:
+    (tmp_path / "assets.extra").mkdir()
+    if content is not None:
+        (tmp_path / MANIFEST).write_bytes(content)
+    assert read_manifest(tmp_path) == {}
