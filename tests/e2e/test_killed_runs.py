@@ -27,7 +27,7 @@ from tests.traces import lineage, strangers
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(7200)]
 
-RUNS = {"sqlite": 30, "postgresql": 8, "mysql": 8}
+RUNS = {"sqlite": 30, "postgresql": 4, "mysql": 4}
 SEED = 20261129
 
 
