@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from pipeline.closing import (
     EXIT_ANOMALIES,
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from pipeline.config import RunConfig
     from trainer_module.tasks.base import Task
 
+P = ParamSpec("P")
+
 EXIT_SKIPPED = 99
 """Of a node whose condition is false; what Airflow's operators take for a skip by default."""
 
@@ -74,21 +76,18 @@ class Account:
     verdict: dict[str, Any] | None = None
 
 
-_Command = TypeVar("_Command", bound=Callable[..., int])
-
-
-def _tried_again(command: _Command) -> _Command:
+def _tried_again(command: Callable[P, int]) -> Callable[P, int]:
     """Ends a command with 1 where it may get further later: 2 tells a scheduler to give up."""
 
     @functools.wraps(command)
-    def ended(*arguments: Any, **options: Any) -> int:
+    def ended(*arguments: P.args, **options: P.kwargs) -> int:
         try:
             return command(*arguments, **options)
         except (NotNow, MetadataError) as error:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_FAILED
 
-    return cast(_Command, ended)
+    return ended
 
 
 @_tried_again
